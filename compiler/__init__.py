@@ -1,0 +1,1 @@
+"""From a Python function to kernel source. Knows no device."""

@@ -1,0 +1,266 @@
+"""Index arithmetic: how an element of a view is found in the array it views.
+
+An `Index` is `const + sum(coef * atom)`, where an atom is a loop `Axis`, `Floor(index, n)` or `Mod(index, n)`. It is
+simplified as it is built, from the extents of the axes, so that chains of views mostly stay affine. A view's row in the
+operator table maps the index of an output element to the index of the input element (`pull`); lowering composes these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Union
+
+from numfuse.compiler.types import Shape
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A loop variable that runs from 0 to `extent` - 1."""
+
+    number: int
+    extent: int
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return 0, max(self.extent - 1, 0)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """`inner // n`."""
+
+    inner: Index
+    n: int
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        low, high = self.inner.bounds
+        return low // self.n, high // self.n
+
+
+@dataclass(frozen=True)
+class Mod:
+    """`inner % n`."""
+
+    inner: Index
+    n: int
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return 0, self.n - 1
+
+
+Atom = Union[Axis, Floor, Mod]
+
+
+@dataclass(frozen=True)
+class Index:
+    """`const + sum(coef * atom for atom, coef in terms)`; each atom stands there once, no coefficient is zero."""
+
+    const: int
+    terms: tuple[tuple[Atom, int], ...] = ()
+
+    @cached_property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the greatest value it can take."""
+        low = high = self.const
+        for atom, coef in self.terms:
+            least, greatest = atom.bounds
+            low += coef * (least if coef > 0 else greatest)
+            high += coef * (greatest if coef > 0 else least)
+        return low, high
+
+    @cached_property
+    def axes(self) -> frozenset[Axis]:
+        """The loop axes it depends on."""
+        found: set[Axis] = set()
+        for atom, _ in self.terms:
+            found |= {atom} if isinstance(atom, Axis) else atom.inner.axes
+        return frozenset(found)
+
+    @property
+    def affine(self) -> bool:
+        return all(isinstance(atom, Axis) for atom, _ in self.terms)
+
+    def coef(self, axis: Axis) -> int:
+        """The coefficient of `axis` itself (its uses inside // and % not counted)."""
+        return next((coef for atom, coef in self.terms if atom == axis), 0)
+
+    def __add__(self, other: Index | int) -> Index:
+        if isinstance(other, int):
+            return Index(self.const + other, self.terms) if other else self
+        if not other.terms:
+            return self + other.const
+        if not self.terms:
+            return other + self.const
+        sums = dict(self.terms)
+        for atom, coef in other.terms:
+            sums[atom] = sums.get(atom, 0) + coef
+        return Index(self.const + other.const, tuple((atom, coef) for atom, coef in sums.items() if coef))
+
+    def __mul__(self, factor: int) -> Index:
+        if factor == 1:
+            return self
+        if factor == 0:
+            return Index(0)
+        return Index(self.const * factor, tuple((atom, coef * factor) for atom, coef in self.terms))
+
+    def __sub__(self, other: Index | int) -> Index:
+        return self + other * -1
+
+    def split(self, n: int) -> tuple[Index, Index]:
+        """`(q, r)` with `self == q * n + r`, as much as is divisible in `q`."""
+        quotient = Index(self.const // n, tuple((atom, coef // n) for atom, coef in self.terms if coef % n == 0))
+        rest = Index(self.const % n, tuple((atom, coef) for atom, coef in self.terms if coef % n))
+        return quotient, rest
+
+    def __floordiv__(self, n: int) -> Index:
+        if n == 1:
+            return self
+        quotient, rest = self.split(n)
+        low, high = rest.bounds
+        if low // n == high // n:
+            return quotient + low // n
+        if rest.const == 0 and len(rest.terms) == 1 and rest.terms[0][1] == 1:
+            atom = rest.terms[0][0]
+            if isinstance(atom, Floor):
+                return quotient + Index(0, ((Floor(atom.inner, atom.n * n), 1),))
+            if isinstance(atom, Mod) and atom.n % n == 0:
+                return quotient + (atom.inner // n) % (atom.n // n)
+        return quotient + Index(0, ((Floor(rest, n), 1),))
+
+    def __mod__(self, n: int) -> Index:
+        if n == 1:
+            return Index(0)
+        rest = self.split(n)[1]
+        low, high = rest.bounds
+        if low // n == high // n:
+            return rest - low // n * n
+        if rest.const == 0 and len(rest.terms) == 1 and rest.terms[0][1] == 1:
+            atom = rest.terms[0][0]
+            if isinstance(atom, Mod) and atom.n % n == 0:
+                return atom.inner % n
+        return Index(0, ((Mod(rest, n), 1),))
+
+    def substitute(self, new: Mapping[Axis, Index]) -> Index:
+        """With each axis replaced, and simplified again."""
+        result = Index(self.const)
+        for atom, coef in self.terms:
+            if isinstance(atom, Axis):
+                part = new.get(atom) or axis_index(atom)
+            elif isinstance(atom, Floor):
+                part = atom.inner.substitute(new) // atom.n
+            else:
+                part = atom.inner.substitute(new) % atom.n
+            result = result + part * coef
+        return result
+
+
+ZERO = Index(0)
+
+
+def axis_index(axis: Axis) -> Index:
+    """The index that is the axis itself; the one place of a one-element axis is 0."""
+    return Index(0, ((axis, 1),)) if axis.extent != 1 else ZERO
+
+
+@dataclass(frozen=True)
+class Test:
+    """A condition on an index: `low <= index < high`, and `index % step == 0` where `step` is not 1."""
+
+    index: Index
+    low: int
+    high: int
+    step: int = 1
+
+    @property
+    def always(self) -> bool:
+        low, high = self.index.bounds
+        return low >= self.low and high < self.high and (self.index % self.step == ZERO)
+
+    @property
+    def never(self) -> bool:
+        low, high = self.index.bounds
+        return high < self.low or low >= self.high
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the sources an element may come from: operand `operand` at `index`, where all `tests` hold."""
+
+    tests: tuple[Test, ...]
+    operand: int
+    index: tuple[Index, ...]
+
+
+def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides, in elements, of a C-contiguous array."""
+    strides = []
+    step = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= extent
+    return tuple(reversed(strides))
+
+
+def flatten(index: Sequence[Index], strides: Sequence[int]) -> Index:
+    """The offset of the element `index` of an array with these strides."""
+    offset = ZERO
+    for part, stride in zip(index, strides, strict=True):
+        if stride and (part.terms or part.const):
+            offset = offset + part * stride
+    return offset
+
+
+def groups(new: Shape, old: Shape) -> Iterator[tuple[list[int], list[int]]]:
+    """The shortest runs of axes of `new` and `old` that hold equally many elements, in order."""
+    i = j = 0
+    while i < len(new) or j < len(old):
+        of_new: list[int] = []
+        of_old: list[int] = []
+        size_new = size_old = 1
+        while True:
+            if size_new <= size_old and i < len(new):
+                size_new *= new[i]
+                of_new.append(i)
+                i += 1
+            elif j < len(old):
+                size_old *= old[j]
+                of_old.append(j)
+                j += 1
+            else:
+                break
+            if size_new == size_old and (of_old or size_new == 1):
+                break
+        yield of_new, of_old
+
+
+def reshaped(index: Sequence[Index], new: Shape, old: Shape) -> tuple[Index, ...]:
+    """Index into `old` of the element that stands at `index` of its reshape to `new`."""
+    result: list[Index] = []
+    for of_new, of_old in groups(new, old):
+        if len(of_new) == len(of_old) == 1:
+            result.append(index[of_new[0]])
+            continue
+        extents = [old[k] for k in of_old]
+        offset = flatten([index[k] for k in of_new], strides_of([new[k] for k in of_new]))
+        for k, stride in enumerate(strides_of(extents)):
+            part = offset // stride if stride else ZERO
+            result.append(part % extents[k] if k and extents[k] else part)
+    return tuple(result)
+
+
+def reshaped_strides(strides: Sequence[int], old: Shape, new: Shape) -> tuple[int, ...] | None:
+    """The strides of the reshape of an array with these strides; None where a reshape has to copy, as in NumPy."""
+    if 0 in old:
+        return strides_of(new)
+    result: list[int] = []
+    for of_new, of_old in groups(new, old):
+        kept = [k for k in of_old if old[k] != 1]
+        if any(strides[a] != strides[b] * old[b] for a, b in zip(kept, kept[1:], strict=False)):
+            return None
+        last = strides[kept[-1]] if kept else 1
+        result += [last * stride for stride in strides_of([new[k] for k in of_new])]
+    return tuple(result)

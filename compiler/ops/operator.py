@@ -1,0 +1,72 @@
+"""What the operator table asks of a row. Every question a pass, a kernel or the docs have is one field here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from numfuse.compiler.index import Case, Index
+from numfuse.compiler.types import Shape, Spec
+
+Kind = Literal["elementwise", "reduction", "view", "guarded", "source", "contraction", "structure"]
+"""How an operator reads its operands.
+
+elementwise  each element from the operands' elements at the same place, broadcast as NumPy does
+reduction    each element from all elements along `axis`
+view         each element is one element of the operand, at an index known when compiling
+guarded      as a view, but the operand and the index depend on tests (pad, concatenate, a slice written into an array)
+source       no operands: a constant, an argument, the place of an element along an axis
+contraction  a library call
+structure    made by the compiler: fused nodes and their projections
+"""
+
+Infer = Callable[[Sequence[Spec], Mapping[str, Any]], tuple[Shape, np.dtype]]
+Pull = Callable[[Sequence[Shape], Mapping[str, Any], Shape, tuple[Index, ...]], list[Case]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One row of the table."""
+
+    name: str
+    kind: Kind
+    reference: Callable[..., Any]
+    """The meaning, as a NumPy function of the operands' arrays and the node's params."""
+    infer: Infer
+    """Shape and dtype from the operands' specs and the params; raises ValueError or TypeError."""
+    ufunc: np.ufunc | None = None
+    """The NumPy ufunc it stands for, where it is one: gives the loop dtypes (NEP 50)."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Scalar code by the kinds of the operands' dtypes ('b', 'i', 'u', 'f', 'c'; see `code_for`)."""
+    pull: Pull | None = None
+    """For views and guarded operators: where the element at an output index comes from."""
+    combine: str = ""
+    """For reductions: the elementwise operator that joins two partial results."""
+    identity: Callable[[np.dtype], Any] | None = None
+    """For reductions: the value that leaves `combine` unchanged."""
+    cost: int = 1
+    """About how many additions one element costs; 0 for what costs nothing, 10 and more for a library function."""
+    commutative: bool = False
+    associative: bool = False
+    idempotent: bool = False
+    """f(f(x)) == f(x), or f(x, x) == x."""
+    involution: bool = False
+    """f(f(x)) == x."""
+    neutral: Any = None
+    """The right operand that leaves the left one unchanged in value, bit for bit and for every float."""
+
+    def code_for(self, dtypes: Sequence[np.dtype]) -> str | None:
+        """The scalar code for operands of these dtypes, None where no kernel can hold it (then it is a library call)."""
+        kinds = "".join(dtype.kind for dtype in dtypes)
+        return self.code.get(kinds) or (self.code.get(kinds[:1]) if len(set(kinds)) <= 1 else None)
+
+
+def same_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """`axis` (an int, a tuple, or None for all) as a sorted tuple of axes that are not negative; NumPy's errors."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = np.lib.array_utils.normalize_axis_tuple(axis, ndim, argname="axis" if isinstance(axis, tuple) else None)
+    return tuple(sorted(int(a) for a in axes))

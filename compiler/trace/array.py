@@ -1,0 +1,254 @@
+"""The array that a traced function computes with: it records each operation it meets.
+
+An `Array` is a view of a `Storage`, whose `value` is the node that holds its contents now. Writing to a view makes a new
+node for the whole storage, so every view of it sees the write, as in NumPy. A Python number that was passed as an
+argument is an Array too, but a weak one: it takes the dtype of what it meets (NEP 50).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import Node, Params
+from numfuse.compiler.index import strides_of
+from numfuse.compiler.trace.errors import TracedValueError, UnsupportedFunction, at_line, telling_the_line, user_location
+from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.types import Shape, size_of, type_text
+
+Step = tuple[str, Params]
+UNROLL_LIMIT = 1024
+WEAK_DTYPES = {bool: np.dtype(bool), int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
+
+
+class Storage:
+    """Memory that views share. `value` is what it holds now; `version` counts the writes."""
+
+    __slots__ = ("original", "value", "version")
+
+    def __init__(self, value: Node) -> None:
+        self.value = value
+        self.original = value
+        self.version = 0
+
+    @property
+    def written(self) -> bool:
+        return self.value is not self.original
+
+
+class Array:
+    """An array in a traced function. Has ndarray's attributes and methods; its values exist only once the graph has run."""
+
+    __slots__ = ("_node", "_version", "leaf", "recorder", "scalar", "steps", "storage", "strides", "weak")
+
+    def __init__(self, recorder: Recorder, storage: Storage, node: Node, steps: tuple[Step, ...] = (), strides: Shape | None = None) -> None:
+        self.recorder = recorder
+        self.storage = storage
+        self.steps = steps
+        self._node = node
+        self._version = storage.version
+        self.strides = strides
+        self.scalar = False
+        self.weak: type | None = None
+        self.leaf: int | None = None
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """The node that holds its value now."""
+        if not self.recorder.open:
+            raise TracedValueError(
+                "an array of a finished trace is used: the traced function kept it in a global, a closure or an attribute; "
+                "return it instead" + at_line(user_location())
+            )
+        if self.leaf is not None:
+            return self.recorder.converted(self.leaf, self._node.name, self._node.dtype)
+        if self._version != self.storage.version:
+            node = self.storage.value
+            for op, params in self.steps:
+                node = self.recorder.make(op, node, **params)
+            self._node, self._version = node, self.storage.version
+        return self._node
+
+    @property
+    def shape(self) -> Shape:
+        return self._node.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._node.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._node.shape)
+
+    @property
+    def size(self) -> int:
+        return size_of(self._node.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self._node.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    def __repr__(self) -> str:
+        return f"<traced {type_text(self.shape, self.dtype)}>"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    # -- what it cannot tell yet -------------------------------------------------------------------------------------
+
+    def _no_value(self, what: str, way_out: str) -> TracedValueError:
+        name = f"argument {self._node.name!r}" if self._node.op == "input" and self._node.name else "an array"
+        return TracedValueError(
+            f"{what} asks for the value of {name} ({type_text(self.shape, self.dtype)}) while the function is traced, when it has none yet; "
+            f"{way_out}{at_line(user_location())}"
+        )
+
+    def __bool__(self) -> bool:
+        raise self._no_value("a condition (if, while, and, or, not)", self._static("use np.where(condition, a, b), & and |"))
+
+    def __float__(self) -> float:
+        raise self._no_value("float()", self._static("use x.astype('f8') to convert"))
+
+    def __int__(self) -> int:
+        raise self._no_value("int()", self._static("use x.astype('i8') to convert"))
+
+    def __complex__(self) -> complex:
+        raise self._no_value("complex()", self._static("use x.astype('c16') to convert"))
+
+    def __index__(self) -> int:
+        raise self._no_value("an index or a count", self._static("a size must be known when the function is traced"))
+
+    def _static(self, way_out: str) -> str:
+        if self.leaf is not None and self._node.op == "input":
+            return f"{way_out}, or name the argument in static_argnames: then it is a plain Python value"
+        return f"{way_out}, or compute this part outside the jitted function"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise self._no_value("conversion to a NumPy array", "leave it an array here, and convert outside the jitted function")
+
+    def item(self, *args: int) -> Any:
+        raise self._no_value("item()", "index it instead, x[i]")
+
+    def tolist(self) -> Any:
+        raise self._no_value("tolist()", "call it on the result, outside the jitted function")
+
+    def __iter__(self) -> Iterator[Array]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array" + at_line(user_location()))
+        if self.shape[0] > UNROLL_LIMIT:
+            raise self._no_value(
+                f"iteration over {self.shape[0]} elements", "write it over whole arrays (a loop is unrolled, at most "
+                f"{UNROLL_LIMIT} times), or compute this part outside the jitted function"
+            )
+        return iter([self[i] for i in range(self.shape[0])])
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- NumPy's protocols -------------------------------------------------------------------------------------------
+
+    __array_priority__ = 1000
+
+    @telling_the_line
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from numfuse.compiler.trace.ufuncs import call_ufunc, ufunc_method
+
+        if method == "__call__":
+            return call_ufunc(self.recorder, ufunc, inputs, kwargs)
+        return ufunc_method(self.recorder, ufunc, method, inputs, kwargs)
+
+    @telling_the_line
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from numfuse.compiler.trace.namespace import call_function
+
+        return call_function(self.recorder, function, args, kwargs)
+
+    # -- views and writes --------------------------------------------------------------------------------------------
+
+    def view(self, op: str, strides: Shape | None = None, **params: Any) -> Array:
+        """A view through the view operator `op`: it shares this array's storage."""
+        node = self.recorder.make(op, self.node, **params)
+        return Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
+
+    def write(self, value: Node) -> None:
+        """Puts `value`, of this array's shape and dtype, in place of the contents; all views see it."""
+        self.storage.value = self._scattered(self.storage.value, self.steps, value)
+        self.storage.version += 1
+
+    def _scattered(self, base: Node, steps: tuple[Step, ...], value: Node) -> Node:
+        """`base` with `value` in place of what the view `steps` of it shows."""
+        if not steps:
+            return value
+        (op, params), rest = steps[0], steps[1:]
+        make = self.recorder.make
+        if rest:
+            value = self._scattered(make(op, base, **params), rest, value)
+        if op == "slice":
+            return make("set_slice", base, value, start=params["start"], step=params["step"])
+        if op == "reshape":
+            return make("reshape", value, shape=base.shape)
+        if op == "transpose":
+            return make("transpose", value, perm=tuple(int(a) for a in np.argsort(params["perm"])))
+        raise ValueError("assignment destination is read-only")
+
+    @telling_the_line
+    def __getitem__(self, key: Any) -> Array:
+        from numfuse.compiler.trace.indexing import get_item
+
+        return get_item(self, key)
+
+    @telling_the_line
+    def __setitem__(self, key: Any, value: Any) -> None:
+        from numfuse.compiler.trace.indexing import set_item
+
+        set_item(self, key, value)
+
+    def __getattr__(self, name: str) -> Any:
+        from numfuse.compiler.trace.methods import METHODS, PROPERTIES
+
+        if name in PROPERTIES:
+            return PROPERTIES[name](self)
+        if name in METHODS:
+            method = METHODS[name]
+            return telling_the_line(lambda *args, **kwargs: method(self, *args, **kwargs))
+        if name.startswith("__"):
+            raise AttributeError(name)
+        hint = " (arrays in a traced function have no such attribute)" if hasattr(np.ndarray, name) else ""
+        raise UnsupportedAttribute(f"ndarray.{name} is not supported{hint}{at_line(user_location())}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in Array.__slots__:
+            object.__setattr__(self, name, value)
+        elif name == "shape":
+            raise UnsupportedFunction("assigning to shape is not supported; use x = x.reshape(...)" + at_line(user_location()))
+        else:
+            raise AttributeError(f"an array has no attribute {name!r} that can be set")
+
+
+class UnsupportedAttribute(UnsupportedFunction, AttributeError):
+    """An attribute of ndarray that traced arrays lack."""
+
+
+def fresh(recorder: Recorder, node: Node, scalar: bool = False) -> Array:
+    """An array with a storage of its own."""
+    array = Array(recorder, Storage(node), node, (), strides_of(node.shape))
+    array.scalar = scalar and not node.shape
+    return array
+
+
+def weak(recorder: Recorder, kind: type, node: Node, leaf: int | None = None) -> Array:
+    """A Python number that has no value yet."""
+    array = fresh(recorder, node, scalar=True)
+    array.weak = kind
+    array.leaf = leaf
+    return array

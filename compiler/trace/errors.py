@@ -1,0 +1,66 @@
+"""What tracing refuses, each with the user's line and the way out; and finding that line."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+from numfuse.compiler.graph import Location
+
+_LIBRARY = ("numfuse.", "numpy.", "numpy", "contextlib", "functools")
+
+
+class TraceError(TypeError):
+    """The traced function asks for something that a graph cannot hold."""
+
+
+class TracedValueError(TraceError):
+    """The traced function asks for the value of an array that has none yet."""
+
+
+class UnsupportedFunction(TraceError):
+    """A NumPy function, method or argument that numfuse does not support."""
+
+
+def user_location() -> Location | None:
+    """The innermost frame that is neither numfuse nor NumPy."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_globals.get("__name__", "").startswith(_LIBRARY):
+            code = frame.f_code
+            return Location(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back
+    return None
+
+
+def at_line(where: Location | None) -> str:
+    """The tail of an error message: the user's file, line and source text."""
+    if where is None:
+        return ""
+    source = linecache.getline(where.file, where.line).strip()
+    shown = f"\n    {source}" if source else ""
+    return f"\n  {where.file}:{where.line}, in {where.function}{shown}"
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def telling_the_line(function: Function) -> Function:
+    """Adds the user's line to the errors that `function` raises, once."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            if getattr(error, "_told", False) or not error.args or not isinstance(error.args[0], str):
+                raise
+            error.args = (error.args[0] + at_line(user_location()), *error.args[1:])
+            error._told = True  # type: ignore[union-attr]
+            raise
+
+    return wrapper  # type: ignore[return-value]

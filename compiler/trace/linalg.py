@@ -1,0 +1,98 @@
+"""Products and norms that are composed of matmul, multiply and sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.reductions import extremum, reduction
+from numfuse.compiler.trace.shapes import reshape, transpose
+from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast
+from numfuse.compiler.types import size_of
+
+
+def matmul(recorder: Recorder, a: Any, b: Any) -> Array:
+    return call_ufunc(recorder, np.matmul, (a, b), {})
+
+
+def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
+    left, right = as_array(recorder, a), as_array(recorder, b)
+    if not left.shape or not right.shape:
+        result = call_ufunc(recorder, np.multiply, (left, right), {})
+    elif left.ndim == right.ndim == 1:
+        if left.shape != right.shape:
+            raise ValueError(f"shapes ({left.shape[0]},) and ({right.shape[0]},) not aligned: {left.shape[0]} (dim 0) != {right.shape[0]} (dim 0)")
+        product = call_ufunc(recorder, np.multiply, (left, right), {})
+        result = reduction(np.add)(recorder, product, None, product.dtype)
+    else:
+        result = tensordot(recorder, left, right, ((left.ndim - 1,), (max(right.ndim - 2, 0),)))
+    if out is None:
+        return result
+    target = as_array(recorder, out)
+    target.write(cast(recorder, result, target.dtype))
+    return target
+
+
+def vdot(recorder: Recorder, a: Any, b: Any) -> Array:
+    left, right = as_array(recorder, a), as_array(recorder, b)
+    if left.dtype.kind == "c":
+        left = call_ufunc(recorder, np.conjugate, (left,), {})
+    return dot(recorder, reshape(recorder, left, (left.size,)), reshape(recorder, right, (right.size,)))
+
+
+def inner(recorder: Recorder, a: Any, b: Any) -> Array:
+    left, right = as_array(recorder, a), as_array(recorder, b)
+    if not left.shape or not right.shape:
+        return call_ufunc(recorder, np.multiply, (left, right), {})
+    return tensordot(recorder, left, right, ((left.ndim - 1,), (right.ndim - 1,)))
+
+
+def outer(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
+    left, right = as_array(recorder, a), as_array(recorder, b)
+    column = reshape(recorder, left, (left.size, 1))
+    return call_ufunc(recorder, np.multiply, (column, reshape(recorder, right, (1, right.size))), {} if out is None else {"out": (out,)})
+
+
+def tensordot(recorder: Recorder, a: Any, b: Any, axes: Any = 2) -> Array:
+    left, right = as_array(recorder, a), as_array(recorder, b)
+    if isinstance(axes, (int, np.integer)):
+        of_left: Any = tuple(range(left.ndim - int(axes), left.ndim))
+        of_right: Any = tuple(range(int(axes)))
+    else:
+        of_left, of_right = (tuple(k) if isinstance(k, (tuple, list)) else (k,) for k in axes)
+    of_left = [k % left.ndim for k in of_left]
+    of_right = [k % right.ndim for k in of_right]
+    if [left.shape[k] for k in of_left] != [right.shape[k] for k in of_right]:
+        raise ValueError(f"shapes {left.shape} and {right.shape} not aligned: the summed axes differ")
+    rows = [k for k in range(left.ndim) if k not in of_left]
+    columns = [k for k in range(right.ndim) if k not in of_right]
+    summed = size_of([left.shape[k] for k in of_left])
+    first = reshape(recorder, transpose(recorder, left, rows + of_left), (size_of([left.shape[k] for k in rows]), summed))
+    second = reshape(recorder, transpose(recorder, right, of_right + columns), (summed, size_of([right.shape[k] for k in columns])))
+    product = matmul(recorder, first, second)
+    result = reshape(recorder, product, tuple(left.shape[k] for k in rows) + tuple(right.shape[k] for k in columns))
+    result.scalar = not result.shape
+    return result
+
+
+def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+    array = as_array(recorder, x)
+    if array.dtype.kind in "biu":
+        array = fresh(recorder, cast(recorder, array, np.dtype("f8")))
+    if isinstance(axis, tuple) and len(axis) == 1:
+        (axis,) = axis
+    vector = array.ndim == 1 if axis is None else not isinstance(axis, tuple)
+    size = call_ufunc(recorder, np.absolute, (array,), {})
+    if ord is None or (ord == 2 and vector) or (ord == "fro" and not vector):
+        return call_ufunc(recorder, np.sqrt, (reduction(np.add)(recorder, call_ufunc(recorder, np.square, (size,), {}), axis, None, None, keepdims),), {})
+    if vector and ord == np.inf:
+        return extremum(np.maximum)(recorder, size, axis, None, keepdims)
+    if vector and ord == -np.inf:
+        return extremum(np.minimum)(recorder, size, axis, None, keepdims)
+    if vector and ord == 1:
+        return reduction(np.add)(recorder, size, axis, None, None, keepdims)
+    raise UnsupportedFunction(f"np.linalg.norm with ord={ord!r} is not supported; vectors: None, 1, 2, inf, -inf; matrices: None and 'fro'")

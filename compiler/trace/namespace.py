@@ -1,0 +1,179 @@
+"""NumPy's functions, by the function object: what `__array_function__` is given and what takes its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.trace import linalg, reductions, shapes
+from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, resolve
+
+Implementation = Callable[..., Any]
+
+
+def call_function(recorder: Recorder, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """`function(*args, **kwargs)` for a function of NumPy; refuses one that is not known, naming the nearest that is."""
+    implementation = FUNCTIONS.get(function)
+    if implementation is not None:
+        return implementation(recorder, *args, **kwargs)
+    module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
+    name = f"{module}.{getattr(function, '__name__', function)}"
+    near = difflib.get_close_matches(function.__name__, supported_names(), 1, 0.6)
+    hint = f"; the nearest that is: np.{near[0]}" if near else ""
+    raise UnsupportedFunction(f"{name} is not supported{hint}")
+
+
+def supported_names() -> list[str]:
+    return sorted({f.__name__ for f in FUNCTIONS})
+
+
+def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
+    if len(choices) != 2:
+        raise UnsupportedFunction("np.where(condition) has a shape that depends on values; pass both choices, np.where(condition, a, b)")
+    operands = [as_array(recorder, choice) for choice in choices]
+    kinds = [operand.dtype if operand.weak in (None, bool) else operand.weak for operand in operands]
+    if all(isinstance(kind, type) for kind in kinds):
+        kinds = [operand.dtype for operand in operands]
+    dtype = resolve(np.add, tuple(kinds), None)[0] if any(isinstance(kind, type) for kind in kinds) else np.result_type(*kinds)
+    test = cast(recorder, as_array(recorder, condition), np.dtype(bool))
+    return fresh(recorder, recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in operands]))
+
+
+def clip(
+    recorder: Recorder, a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None, *,  # type: ignore[attr-defined]
+    min: Any = np._NoValue, max: Any = np._NoValue, dtype: Any = None, **kwargs: Any,  # type: ignore[attr-defined]
+) -> Array:  # fmt: skip
+    low = a_min if a_min is not np._NoValue else min  # type: ignore[attr-defined]
+    high = a_max if a_max is not np._NoValue else max  # type: ignore[attr-defined]
+    bounds = [(np.maximum, low), (np.minimum, high)]
+    result = as_array(recorder, a)
+    for ufunc, bound in bounds:
+        if bound is not None and bound is not np._NoValue:  # type: ignore[attr-defined]
+            result = call_ufunc(recorder, ufunc, (result, bound), {} if dtype is None else {"dtype": dtype})
+    if result is a:
+        result = shapes.copy(recorder, result)
+    return result if out is None else call_ufunc(recorder, np.positive, (result,), {"out": (out,)})
+
+
+def round_(recorder: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Array:
+    array = as_array(recorder, a)
+    kwargs = {} if out is None else {"out": (out,)}
+    if array.dtype.kind in "iu" and decimals >= 0:
+        return shapes.copy(recorder, array)
+    if array.dtype.kind == "c":
+        raise UnsupportedFunction("np.round of complex arrays is not supported; round the real and imaginary parts")
+    if decimals == 0:
+        return call_ufunc(recorder, np.rint, (array,), kwargs)
+    first, last = (np.multiply, np.true_divide) if decimals > 0 else (np.true_divide, np.multiply)
+    scaled = call_ufunc(recorder, first, (array, 10.0 ** abs(decimals)), {})
+    return call_ufunc(recorder, last, (call_ufunc(recorder, np.rint, (scaled,), {}), 10.0 ** abs(decimals)), kwargs)
+
+
+def nan_to_num(recorder: Recorder, x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Array:
+    array = as_array(recorder, x)
+    if array.dtype.kind != "f":
+        return shapes.copy(recorder, array)
+    limits = np.finfo(array.dtype)
+    infinite = [(np.inf, limits.max if posinf is None else posinf), (-np.inf, limits.min if neginf is None else neginf)]
+    result = where(recorder, call_ufunc(recorder, np.isnan, (array,), {}), nan, array)
+    for infinity, finite in infinite:
+        result = where(recorder, call_ufunc(recorder, np.equal, (array, infinity), {}), float(finite), result)
+    return result
+
+
+def isclose(recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array:
+    x, y = as_array(recorder, a), as_array(recorder, b)
+    near = abs(x - y) <= atol + rtol * abs(y)
+    result = (near & np.isfinite(y)) | (x == y)
+    return result | (np.isnan(x) & np.isnan(y)) if equal_nan else result
+
+
+def part(name: str) -> Implementation:
+    def function(recorder: Recorder, val: Any) -> Array:
+        array = as_array(recorder, val)
+        if array.dtype.kind == "c":
+            return fresh(recorder, recorder.make(name, array.node), array.scalar)
+        return array[...] if name == "real" else shapes.like(0)(recorder, array)
+
+    return function
+
+
+def angle(recorder: Recorder, z: Any, deg: bool = False) -> Array:
+    array = as_array(recorder, z)
+    result = call_ufunc(recorder, np.arctan2, (part("imag")(recorder, array), part("real")(recorder, array)), {})
+    return result * (180 / np.pi) if deg else result
+
+
+def nan_reduction(reduce: Implementation, fill: Any) -> Implementation:
+    """`np.nansum` and its kin: NaN counts as `fill`."""
+
+    def function(recorder: Recorder, a: Any, axis: Any = None, **kwargs: Any) -> Array:
+        array = as_array(recorder, a)
+        if array.dtype.kind == "f":
+            array = where(recorder, call_ufunc(recorder, np.isnan, (array,), {}), fill, array)
+        return reduce(recorder, array, axis, **kwargs)
+
+    return function
+
+
+def shape_of(recorder: Recorder, a: Any) -> tuple[int, ...]:
+    return a.shape
+
+
+def ndim_of(recorder: Recorder, a: Any) -> int:
+    return a.ndim
+
+
+def size_of(recorder: Recorder, a: Any, axis: Any = None) -> int:
+    return a.size if axis is None else a.shape[axis]
+
+
+def result_type(recorder: Recorder, *arrays_and_dtypes: Any) -> np.dtype:
+    return np.result_type(*[a.dtype if isinstance(a, Array) else a for a in arrays_and_dtypes])
+
+
+def may_share_memory(recorder: Recorder, a: Any, b: Any, max_work: Any = None) -> bool:
+    return isinstance(a, Array) and isinstance(b, Array) and a.storage is b.storage
+
+
+FUNCTIONS: dict[Any, Implementation] = {
+    # reductions
+    np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
+    np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),
+    np.any: reductions.extremum(np.logical_or), np.all: reductions.extremum(np.logical_and),
+    np.mean: reductions.mean, np.var: reductions.variance, np.std: reductions.deviation,
+    np.argmax: reductions.arg_extremum("argmax"), np.argmin: reductions.arg_extremum("argmin"),
+    np.count_nonzero: reductions.count_nonzero, np.ptp: reductions.peak_to_peak,
+    np.nansum: nan_reduction(reductions.reduction(np.add), 0), np.nanprod: nan_reduction(reductions.reduction(np.multiply), 1),
+    # shapes
+    np.reshape: shapes.reshape, np.ravel: shapes.ravel, np.transpose: shapes.transpose, np.swapaxes: shapes.swapaxes,
+    np.moveaxis: shapes.moveaxis, np.squeeze: shapes.squeeze, np.expand_dims: shapes.expand_dims,
+    np.broadcast_to: shapes.broadcast_to, np.broadcast_arrays: shapes.broadcast_arrays,
+    np.atleast_1d: shapes.at_least(1), np.atleast_2d: shapes.at_least(2), np.atleast_3d: shapes.at_least(3),
+    np.flip: shapes.flip, np.fliplr: lambda r, m: shapes.flip(r, m, 1), np.flipud: lambda r, m: shapes.flip(r, m, 0),
+    np.rot90: shapes.rot90, np.shape: shape_of, np.ndim: ndim_of, np.size: size_of, np.copy: shapes.copy,
+    # joining, splitting, repeating, padding
+    np.concatenate: shapes.concatenate, np.stack: shapes.stack, np.vstack: shapes.stack_along(0, 2),
+    np.hstack: shapes.stack_along(1, 1), np.dstack: shapes.stack_along(2, 3), np.column_stack: shapes.column_stack,
+    np.split: shapes.split, np.array_split: shapes.array_split, np.roll: shapes.roll, np.tile: shapes.tile,
+    np.repeat: shapes.repeat, np.diff: shapes.diff, np.pad: shapes.pad,
+    # arrays like another
+    np.zeros_like: shapes.like(0), np.ones_like: shapes.like(1), np.empty_like: shapes.like(0), np.full_like: shapes.full_like,
+    np.astype: shapes.astype,
+    # elementwise functions that are not ufuncs
+    np.where: where, np.clip: clip, np.round: round_, np.around: round_, np.nan_to_num: nan_to_num, np.isclose: isclose,
+    np.real: part("real"), np.imag: part("imag"), np.angle: angle,
+    np.fix: lambda r, x, out=None: call_ufunc(r, np.trunc, (x,), {} if out is None else {"out": (out,)}),
+    # products
+    np.dot: linalg.dot, np.vdot: linalg.vdot, np.inner: linalg.inner, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
+    np.linalg.norm: linalg.norm,
+    # questions about types
+    np.result_type: result_type, np.may_share_memory: may_share_memory, np.shares_memory: may_share_memory,
+    np.iscomplexobj: lambda r, x: x.dtype.kind == "c", np.isrealobj: lambda r, x: x.dtype.kind != "c",
+}  # fmt: skip

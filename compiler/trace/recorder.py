@@ -1,0 +1,79 @@
+"""Where a trace is written down: the nodes in the order they were met, and what feeds the graph's inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant
+from numfuse.compiler.ops import operator
+from numfuse.compiler.trace.errors import user_location
+from numfuse.compiler.types import Shape, supported
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a graph input is given at each call: an argument (`leaf` counts the flattened arguments) or an array that the
+    function captured. A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules."""
+
+    leaf: int | None
+    captured: np.ndarray | None = None
+    converted: bool = False
+
+
+class Recorder:
+    """The nodes of one trace."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: list[Node] = []
+        self.inputs: list[Node] = []
+        self.feeds: list[Feed] = []
+        self.open = True
+        self.arrays: dict[int, Any] = {}  # the traced Array of each captured ndarray, by id
+        self._converted: dict[tuple[int, np.dtype], Node] = {}
+        self._constants: dict[Any, Node] = {}
+
+    def emit(self, op: str, inputs: tuple[Node, ...], shape: Shape, dtype: np.dtype, params: Params = NO_PARAMS) -> Node:
+        """A node whose type is known already."""
+        node = Node(op, inputs, params, shape, dtype, user_location())
+        self.nodes.append(node)
+        return node
+
+    def make(self, op: str, *inputs: Node, **params: Any) -> Node:
+        """A node whose type its operator infers."""
+        shape, dtype = operator(op).infer([node.spec for node in inputs], params)
+        return self.emit(op, inputs, shape, dtype, params)
+
+    def constant(self, value: Any, dtype: np.dtype) -> Node:
+        """A 0-d constant. Raises OverflowError where a Python integer does not fit `dtype`, as NumPy does."""
+        key = (value, type(value), dtype)
+        try:
+            known = self._constants.get(key)
+        except TypeError:
+            known = None
+        if known is None:
+            known = constant(dtype.type(value), user_location())
+            self.nodes.append(known)
+            if value == value and value != 0:  # nan is not equal to itself, and 0.0 equals -0.0
+                self._constants[key] = known
+        return known
+
+    def input(self, name: str | None, shape: Shape, dtype: np.dtype, feed: Feed) -> Node:
+        node = Node("input", (), NO_PARAMS, shape, supported(dtype), None, name)
+        self.inputs.append(node)
+        self.feeds.append(feed)
+        return node
+
+    def converted(self, leaf: int, name: str | None, dtype: np.dtype) -> Node:
+        """The graph input for a Python number, in the dtype it is used in."""
+        key = (leaf, dtype)
+        if key not in self._converted:
+            self._converted[key] = self.input(name, (), dtype, Feed(leaf, converted=True))
+        return self._converted[key]
+
+    def graph(self, outputs: list[Node]) -> Graph:
+        self.open = False
+        return Graph(self.name, self.inputs, self.nodes, outputs)

@@ -1,0 +1,223 @@
+"""Reductions of traced arrays: sum, mean, var, argmax and their kin, with NumPy's dtypes, axes and keepdims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import Node
+from numfuse.compiler.ops import operator, same_axes
+from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast
+from numfuse.compiler.types import supported
+
+NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
+
+
+def ufunc_reduce(
+    recorder: Recorder,
+    ufunc: np.ufunc,
+    array: Array,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = NOT_GIVEN,
+    where: Any = True,
+) -> Array:
+    """`ufunc.reduce`; the ufuncs that have a row in the table are the ones that join in any order."""
+    if ufunc not in REDUCTIONS:
+        raise UnsupportedFunction(f"np.{ufunc.__name__}.reduce is not supported")
+    if axis is None:
+        axes = same_axes(None, array.ndim)
+    else:
+        axes = same_axes(axis, array.ndim)
+    array_dtype = supported(array.dtype)
+    if dtype is not None:
+        array_dtype = supported(dtype)
+    elif ufunc in (np.add, np.multiply) and array_dtype.kind in "biu":  # NumPy sums small integers in the default integer
+        array_dtype = np.dtype("u8") if array_dtype.kind == "u" else np.dtype("i8")
+    elif ufunc in (np.logical_or, np.logical_and):
+        array_dtype = np.dtype(bool)
+    name = REDUCTIONS[ufunc]
+    node = cast(recorder, array, array_dtype)
+    if where is not True:
+        node = _only_where(recorder, ufunc, name, node, where, initial)
+    if initial is not NOT_GIVEN and name in ("max", "min", "fmax_reduce", "fmin_reduce"):
+        node, axes_now = _nonempty(recorder, node, axes, initial)
+        result = recorder.make(name, node, axis=axes_now)
+    else:
+        result = recorder.make(name, node, axis=axes)
+    if initial is not NOT_GIVEN and initial is not None:
+        start = cast(recorder, as_array(recorder, initial), array_dtype)
+        result = recorder.make(operator(name).combine, start, result)
+    return finish(recorder, result, array, axes, keepdims, out)
+
+
+def _only_where(recorder: Recorder, ufunc: np.ufunc, name: str, node: Node, where: Any, initial: Any) -> Node:
+    """`node` with the operator's identity where `where` is false."""
+    if ufunc.identity is None and initial is NOT_GIVEN:
+        raise ValueError(f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has to specify 'initial'")
+    identity = operator(name).identity
+    assert identity is not None
+    mask = cast(recorder, as_array(recorder, where), np.dtype(bool))
+    mask = broadcast_node(recorder, mask, np.broadcast_shapes(mask.shape, node.shape))
+    return recorder.make("where", mask, node, recorder.constant(identity(node.dtype), node.dtype))
+
+
+def _nonempty(recorder: Recorder, node: Node, axes: tuple[int, ...], initial: Any) -> tuple[Node, tuple[int, ...]]:
+    """For max and min of no elements, which `initial` makes lawful: an array of one element instead."""
+    if 0 not in [node.shape[a] for a in axes]:
+        return node, axes
+    shape = tuple(1 if a in axes else n for a, n in enumerate(node.shape))
+    return recorder.make("broadcast_to", cast(recorder, as_array(recorder, initial), node.dtype), shape=shape), axes
+
+
+def finish(recorder: Recorder, node: Node, array: Array, axes: tuple[int, ...], keepdims: Any, out: Any) -> Array:
+    """The result of a reduction, with `keepdims` and `out`."""
+    if keepdims and keepdims is not NOT_GIVEN:
+        node = recorder.make("reshape", node, shape=tuple(1 if a in axes else n for a, n in enumerate(array.shape)))
+    result = fresh(recorder, node, scalar=True)
+    if out is None:
+        return result
+    target = as_array(recorder, out[0] if isinstance(out, tuple) else out)
+    if target.shape != result.shape:
+        raise ValueError(f"output parameter for reduction operation has wrong shape: {target.shape} instead of {result.shape}")
+    target.write(cast(recorder, result, target.dtype))
+    return target
+
+
+def reduction(ufunc: np.ufunc) -> Any:
+    """A function with the signature of `np.sum`."""
+
+    def reduce(
+        recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = NOT_GIVEN, where: Any = True,
+    ) -> Array:  # fmt: skip
+        where = True if where is NOT_GIVEN else where
+        return ufunc_reduce(recorder, ufunc, as_array(recorder, a), axis, dtype, out, keepdims, initial, where)
+
+    return reduce
+
+
+def extremum(ufunc: np.ufunc) -> Any:
+    """A function with the signature of `np.max`, which has no dtype."""
+
+    def reduce(
+        recorder: Recorder, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NOT_GIVEN, where: Any = True
+    ) -> Array:
+        where = True if where is NOT_GIVEN else where
+        return ufunc_reduce(recorder, ufunc, as_array(recorder, a), axis, None, out, keepdims, initial, where)
+
+    return reduce
+
+
+def _count(recorder: Recorder, array: Array, axis: Any, where: Any) -> Any:
+    """How many elements go into each result: a Python int, or an array where a mask says which."""
+    if where is True or where is NOT_GIVEN:
+        count = 1
+        for a in same_axes(axis, array.ndim):
+            count *= array.shape[a]
+        return count
+    mask = cast(recorder, as_array(recorder, where), np.dtype(bool))
+    mask = broadcast_node(recorder, mask, array.shape)
+    return ufunc_reduce(recorder, np.add, fresh(recorder, mask), axis, keepdims=False)
+
+
+def mean(
+    recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, where: Any = True
+) -> Array:
+    """As `np.mean`: integers in float64, float16 summed in float32."""
+    array = as_array(recorder, a)
+    half = dtype is None and array.dtype == np.float16
+    if dtype is None:
+        dtype = np.dtype("f8") if array.dtype.kind in "biu" else np.dtype("f4") if half else array.dtype
+    where = True if where is NOT_GIVEN else where
+    keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
+    total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, keepdims, where=where)
+    count = _count(recorder, array, axis, where)
+    if isinstance(count, Array) and keepdims:
+        count = fresh(recorder, recorder.make("reshape", count.node, shape=total.shape))
+    result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
+    if half:
+        result = fresh(recorder, cast(recorder, result, np.dtype("f2")), scalar=True)
+    if out is None:
+        return result
+    target = as_array(recorder, out)
+    target.write(cast(recorder, result, target.dtype))
+    return target
+
+
+def _divisor(recorder: Recorder, count: Any, total: Array) -> Any:
+    if isinstance(count, Array):
+        return fresh(recorder, cast(recorder, count, total.dtype), scalar=True)
+    return count
+
+
+def variance(
+    recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False,
+    where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN,
+) -> Array:  # fmt: skip
+    """As `np.var`: the mean of the squared distances from the mean, in two passes."""
+    array = as_array(recorder, a)
+    if correction is not NOT_GIVEN:
+        ddof = correction
+    if where is not True and where is not NOT_GIVEN:
+        raise UnsupportedFunction("np.var and np.std with where= are not supported")
+    if dtype is None and array.dtype.kind in "biu":
+        dtype = np.dtype("f8")
+    count = _count(recorder, array, axis, True)
+    if mean is NOT_GIVEN:
+        total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, True)
+        mean = call_ufunc(recorder, np.true_divide, (total, count), {})
+    distance = call_ufunc(recorder, np.subtract, (array, mean), {})
+    if distance.dtype.kind == "c":
+        squares = [call_ufunc(recorder, np.square, (fresh(recorder, recorder.make(part, distance.node)),), {}) for part in ("real", "imag")]
+        square = call_ufunc(recorder, np.add, squares, {})
+        dtype = None
+    else:
+        square = call_ufunc(recorder, np.multiply, (distance, distance), {})
+    keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
+    total = ufunc_reduce(recorder, np.add, square, axis, dtype, None, keepdims)
+    result = call_ufunc(recorder, np.true_divide, (total, max(count - ddof, 0)), {})
+    if out is None:
+        return result
+    target = as_array(recorder, out)
+    target.write(cast(recorder, result, target.dtype))
+    return target
+
+
+def deviation(recorder: Recorder, a: Any, *args: Any, out: Any = None, **kwargs: Any) -> Array:
+    """As `np.std`."""
+    return call_ufunc(recorder, np.sqrt, (variance(recorder, a, *args, **kwargs),), {} if out is None else {"out": (out,)})
+
+
+def arg_extremum(name: str) -> Any:
+    """A function with the signature of `np.argmax`."""
+
+    def reduce(recorder: Recorder, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Array:
+        array = as_array(recorder, a)
+        node = array.node
+        if axis is None:
+            flat = recorder.make("reshape", node, shape=(array.size,))
+            result = recorder.make(name, flat, axis=(0,))
+            return finish(recorder, result, array, same_axes(None, array.ndim), keepdims, out)
+        axes = same_axes(axis, array.ndim)
+        return finish(recorder, recorder.make(name, node, axis=axes), array, axes, keepdims, out)
+
+    return reduce
+
+
+def count_nonzero(recorder: Recorder, a: Any, axis: Any = None, *, keepdims: Any = False) -> Array:
+    array = as_array(recorder, a)
+    flags = fresh(recorder, cast(recorder, array, np.dtype(bool)))
+    return ufunc_reduce(recorder, np.add, flags, axis, np.dtype("i8"), None, keepdims)
+
+
+def peak_to_peak(recorder: Recorder, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Array:
+    high = extremum(np.maximum)(recorder, a, axis, None, keepdims)
+    low = extremum(np.minimum)(recorder, a, axis, None, keepdims)
+    return call_ufunc(recorder, np.subtract, (high, low), {} if out is None else {"out": (out,)})

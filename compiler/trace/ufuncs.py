@@ -1,0 +1,318 @@
+"""Calls of NumPy's ufuncs, and Python's operators, on traced arrays: promotion, casts, broadcasting, `out=`, `where=`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import NO_PARAMS, Node
+from numfuse.compiler.ops import OPERATORS as TABLE
+from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
+from numfuse.compiler.trace.errors import UnsupportedFunction, telling_the_line
+from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.types import Shape, broadcast, supported
+
+OPERATORS: dict[str, np.ufunc] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
+    "mod": np.remainder, "divmod": np.divmod, "pow": np.power, "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or,
+    "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift, "lt": np.less, "le": np.less_equal,
+    "eq": np.equal, "ne": np.not_equal, "gt": np.greater, "ge": np.greater_equal, "neg": np.negative, "pos": np.positive,
+    "invert": np.invert, "abs": np.absolute,
+}  # fmt: skip
+INPLACE = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"}
+COMPARISONS = {np.less, np.less_equal, np.equal, np.not_equal, np.greater, np.greater_equal}
+ROW_OF: dict[np.ufunc, str] = {row.ufunc: name for name, row in TABLE.items() if row.ufunc is not None}
+PARTS: dict[np.ufunc, tuple[str, str]] = {
+    np.divmod: ("floor_divide", "remainder"),
+    np.modf: ("modf_fraction", "modf_whole"),
+    np.frexp: ("frexp_mantissa", "frexp_exponent"),
+}
+KIND_OF_WEAK = {"b": bool, "i": int, "f": float, "c": complex}
+REDUCTIONS: dict[np.ufunc, str] = {
+    np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min", np.fmax: "fmax_reduce", np.fmin: "fmin_reduce",
+    np.logical_or: "any", np.logical_and: "all", np.bitwise_and: "and_reduce", np.bitwise_or: "or_reduce",
+    np.bitwise_xor: "xor_reduce",
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def resolve(ufunc: np.ufunc, dtypes: tuple[Any, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
+    """The dtypes of the loop that NumPy picks; a Python type (int, float, complex) stands for a weak scalar."""
+    if dtype is None:
+        return ufunc.resolve_dtypes(dtypes + (None,) * ufunc.nout)
+    return ufunc.resolve_dtypes(dtypes + (None,) * ufunc.nout, signature=(None,) * ufunc.nin + (dtype,) * ufunc.nout)
+
+
+def as_array(recorder: Recorder, value: Any) -> Array:
+    """Any operand as an Array; a Python number becomes a weak one."""
+    if isinstance(value, Array):
+        if value.recorder is not recorder:
+            raise UnsupportedFunction("arrays of two traces meet: an array of an outer or finished trace was kept")
+        return value
+    if isinstance(value, (bool, int, float, complex)):
+        kind = type(value) if type(value) in WEAK_DTYPES else next(k for k in WEAK_DTYPES if isinstance(value, k))
+        if kind is int and not -(2**63) <= value < 2**63:
+            return fresh(recorder, recorder.constant(value, np.dtype("u8")), scalar=True)
+        return weak(recorder, kind, recorder.constant(value, WEAK_DTYPES[kind]))
+    if isinstance(value, np.generic):
+        return fresh(recorder, recorder.constant(value, supported(value.dtype)), scalar=True)
+    return captured(recorder, value)
+
+
+def captured(recorder: Recorder, value: Any) -> Array:
+    """An array that the function did not get as an argument: it is read anew at each call."""
+    if not isinstance(value, np.ndarray):
+        if isinstance(value, (list, tuple)) and any(isinstance(part, Array) for part in value):
+            from numfuse.compiler.trace.shapes import stack
+
+            return stack(recorder, [as_array(recorder, part) for part in value], 0)
+        value = np.asarray(value)
+    supported(value.dtype)
+    known = recorder.arrays.get(id(value))
+    if known is None:
+        node = recorder.input(None, value.shape, value.dtype, Feed(None, captured=value))
+        known = recorder.arrays[id(value)] = fresh(recorder, node)
+    return known
+
+
+def cast(recorder: Recorder, array: Array, dtype: np.dtype) -> Node:
+    """The node of `array` in `dtype`; a Python number is converted as NumPy converts it, out-of-range errors included."""
+    if array.leaf is not None:
+        return recorder.converted(array.leaf, array._node.name, dtype)
+    node = array.node
+    if node.dtype == dtype:
+        return node
+    if node.op == "constant" and not node.shape:
+        value = node.params["value"][()]
+        return recorder.constant(value.item() if array.weak else value.astype(dtype), dtype)
+    return recorder.emit("astype", (node,), node.shape, dtype, {"dtype": dtype})
+
+
+def call_ufunc(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any], python: bool = False) -> Any:
+    """`ufunc(*inputs, **kwargs)`; `python` tells that it came from an operator, where Python numbers stay Python numbers."""
+    out, where = kwargs.pop("out", None), kwargs.pop("where", True)
+    casting, dtype = kwargs.pop("casting", "same_kind"), kwargs.pop("dtype", None)
+    kwargs.pop("subok", None)
+    if kwargs.pop("order", "K") not in ("K", "C", "A", None) or kwargs:
+        raise UnsupportedFunction(f"np.{ufunc.__name__}: the arguments {sorted(kwargs) or ['order']} are not supported")
+    operands = [as_array(recorder, value) for value in inputs]
+    targets = _targets(out, ufunc.nout)
+    if ufunc in _PRODUCTS:
+        results: list[Array] = [_product(recorder, ufunc, operands, dtype)]
+    elif ufunc in PARTS:
+        results = [apply(recorder, ufunc, operands, dtype, row, k) for k, row in enumerate(PARTS[ufunc])]
+    elif ufunc in ROW_OF:
+        results = [apply(recorder, ufunc, operands, dtype, ROW_OF[ufunc], 0, python)]
+    else:
+        raise UnsupportedFunction(f"np.{ufunc.__name__} is not supported")
+    given = [_store(recorder, ufunc, result, target, where, casting) for result, target in zip(results, targets, strict=True)]
+    return given[0] if len(given) == 1 else tuple(given)
+
+
+def apply(
+    recorder: Recorder, ufunc: np.ufunc, operands: Sequence[Array], dtype: Any, row: str, result: int, python: bool = False
+) -> Array:
+    """One output of an elementwise ufunc."""
+    every_weak = all(operand.weak is not None for operand in operands)
+    kinds = tuple([_promotes_as(operand, every_weak) for operand in operands])
+    loop = resolve(ufunc, kinds, None if dtype is None else np.dtype(dtype))
+    try:
+        nodes = tuple([cast(recorder, operand, to) for operand, to in zip(operands, loop, strict=False)])
+    except OverflowError:
+        known = _comparison_out_of_range(ufunc, operands)
+        if known is None:
+            raise
+        shape = broadcast(*[operand.shape for operand in operands])
+        return fresh(recorder, recorder.make("broadcast_to", recorder.constant(known, np.dtype(bool)), shape=shape))
+    shape = broadcast(*[node.shape for node in nodes])
+    to = loop[ufunc.nin + result]
+    node = nodes[0] if row == "positive" else _power(recorder, nodes, shape, to) if row == "power" else None
+    if node is None:
+        node = recorder.emit(row, nodes, shape, to, NO_PARAMS)
+    if python and every_weak and to.kind in "ifc":
+        return weak(recorder, KIND_OF_WEAK[to.kind], node)
+    return fresh(recorder, node, scalar=True)
+
+
+def _promotes_as(operand: Array, every_weak: bool) -> Any:
+    if operand.weak is None or operand.weak is bool:
+        return supported(operand.dtype)
+    return WEAK_DTYPES[operand.weak] if every_weak else operand.weak
+
+
+def _power(recorder: Recorder, nodes: tuple[Node, ...], shape: Shape, dtype: np.dtype) -> Node | None:
+    """Integer powers with a known exponent; NumPy refuses negative ones."""
+    base, exponent = nodes
+    if dtype.kind not in "iu" or exponent.op != "constant" or exponent.shape:
+        return None
+    value = int(exponent.params["value"])
+    if value < 0:
+        raise ValueError("Integers to negative integer powers are not allowed.")
+    return recorder.emit("integer_power", (base,), shape, dtype, {"exponent": value})
+
+
+def _comparison_out_of_range(ufunc: np.ufunc, operands: Sequence[Array]) -> bool | None:
+    """What a comparison with a Python integer outside the array's dtype gives for every element, as NumPy has it."""
+    constants = [o.weak is int and o.leaf is None and o._node.op == "constant" for o in operands]
+    if ufunc not in COMPARISONS or sum(constants) != 1:
+        return None
+    values = [int(o._node.params["value"]) if known else np.zeros((), o.dtype) for o, known in zip(operands, constants, strict=True)]
+    return bool(ufunc(*values))
+
+
+def _targets(out: Any, count: int) -> tuple[Any, ...]:
+    if out is None:
+        return (None,) * count
+    return tuple(out) if isinstance(out, tuple) else (out,)
+
+
+def _store(recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: str) -> Array:
+    """Writes `result` to `out`, where there is one, by NumPy's casting rule, and returns what the call returns."""
+    if target is None:
+        if where is not True:
+            raise UnsupportedFunction(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; pass out=, or use np.where")
+        return result
+    target = as_array(recorder, target)
+    if target.scalar or target.weak is not None:
+        raise TypeError("return arrays must be of ArrayType")
+    if not np.can_cast(result.dtype, target.dtype, casting):
+        raise TypeError(
+            f"Cannot cast ufunc '{ufunc.__name__}' output from {result.dtype!r} to {target.dtype!r} with casting rule '{casting}'"
+        )
+    if broadcast(result.shape, target.shape) != target.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {str(target.shape).replace(' ', '')} doesn't match the broadcast shape "
+            f"{str(broadcast(result.shape, target.shape)).replace(' ', '')}"
+        )
+    value = broadcast_node(recorder, cast(recorder, result, target.dtype), target.shape)
+    if where is not True:
+        chosen = as_array(recorder, where)
+        value = recorder.make("where", cast(recorder, chosen, np.dtype(bool)), value, target.node)
+    target.write(value)
+    return target
+
+
+def broadcast_node(recorder: Recorder, node: Node, shape: Shape) -> Node:
+    return node if node.shape == shape else recorder.make("broadcast_to", node, shape=shape)
+
+
+# -- products ------------------------------------------------------------------------------------------------------------
+
+_PRODUCTS = {np.matmul, np.matvec, np.vecmat, np.vecdot} if hasattr(np, "matvec") else {np.matmul, np.vecdot}
+
+
+def _product(recorder: Recorder, ufunc: np.ufunc, operands: Sequence[Array], dtype: Any) -> Array:
+    a, b = operands
+    if not a.shape or not b.shape:
+        at = 0 if not a.shape else 1
+        raise ValueError(
+            f"{ufunc.__name__}: Input operand {at} does not have enough dimensions "
+            f"(has 0, gufunc core with signature {ufunc.signature} requires 1)"
+        )
+    to = resolve(ufunc, tuple(_promotes_as(operand, False) for operand in operands), None if dtype is None else np.dtype(dtype))
+    left, right = cast(recorder, a, to[0]), cast(recorder, b, to[1])
+    row_vector = ufunc.__name__ in ("vecmat", "vecdot") or (ufunc is np.matmul and len(left.shape) == 1)
+    column_vector = ufunc.__name__ in ("matvec", "vecdot") or (ufunc is np.matmul and len(right.shape) == 1)
+    if row_vector and left.dtype.kind == "c" and ufunc is not np.matmul:
+        left = recorder.make("conjugate", left)
+    if row_vector:
+        left = recorder.make("reshape", left, shape=(*left.shape[:-1], 1, left.shape[-1]))
+    if column_vector:
+        right = recorder.make("reshape", right, shape=(*right.shape, 1))
+    node = recorder.make("matmul", left, right)
+    shape = node.shape
+    if column_vector:
+        shape = shape[:-1]
+    if row_vector:
+        shape = shape[:-2] + shape[-1:] if not column_vector else shape[:-1]
+    if shape != node.shape:
+        node = recorder.make("reshape", node, shape=shape)
+    return fresh(recorder, node, scalar=True)
+
+
+# -- reduce and outer ----------------------------------------------------------------------------------------------------
+
+
+def ufunc_method(recorder: Recorder, ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    if method == "reduce":
+        from numfuse.compiler.trace.reductions import ufunc_reduce
+
+        return ufunc_reduce(recorder, ufunc, as_array(recorder, inputs[0]), *inputs[1:], **kwargs)
+    if method == "outer":
+        a, b = (as_array(recorder, value) for value in inputs)
+        spread = recorder.make("reshape", a.node, shape=a.shape + (1,) * b.ndim) if a.weak is None else a.node
+        left = fresh(recorder, spread) if a.weak is None else a
+        return call_ufunc(recorder, ufunc, (left, b), kwargs)
+    raise UnsupportedFunction(f"np.{ufunc.__name__}.{method} is not supported")
+
+
+# -- Python's operators --------------------------------------------------------------------------------------------------
+
+
+def _foreign(value: Any) -> bool:
+    """Whether Python should ask the other operand first, as ndarray does."""
+    return getattr(value, "__array_ufunc__", ...) is None
+
+
+def unary(ufunc: np.ufunc) -> Callable[[Array], Any]:
+    @telling_the_line
+    def method(self: Array) -> Any:
+        return call_ufunc(self.recorder, ufunc, (self,), {}, python=True)
+
+    return method
+
+
+def binary(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
+    @telling_the_line
+    def method(self: Array, other: Any) -> Any:
+        if _foreign(other):
+            return NotImplemented
+        return call_ufunc(self.recorder, *_python_power(ufunc, self, other), {}, python=True)
+
+    return method
+
+
+def reflected(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
+    @telling_the_line
+    def method(self: Array, other: Any) -> Any:
+        if _foreign(other):
+            return NotImplemented
+        return call_ufunc(self.recorder, ufunc, (other, self), {}, python=True)
+
+    return method
+
+
+def inplace(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
+    @telling_the_line
+    def method(self: Array, other: Any) -> Any:
+        # Python and NumPy scalars cannot be written to: the name is bound anew
+        kwargs = {} if self.scalar or self.weak is not None else {"out": (self,)}
+        return call_ufunc(self.recorder, *_python_power(ufunc, self, other), kwargs, python=True)
+
+    return method
+
+
+def _python_power(ufunc: np.ufunc, base: Array, exponent: Any) -> tuple[np.ufunc, tuple[Any, ...]]:
+    """ndarray's `**` takes a simpler ufunc for some exponents; every other operator is what it is."""
+    if ufunc is np.power and type(exponent) in (int, float) and base.weak is None:
+        if exponent == 2 and base.dtype.kind in "fciu":
+            return np.square, (base,)
+        if exponent == 0.5 and base.dtype.kind == "f":
+            return np.sqrt, (base,)
+    return ufunc, (base, exponent)
+
+
+def define_operators(cls: type[Array]) -> None:
+    """Gives `cls` Python's operators, each as the ufunc that NumPy uses for it."""
+    for name, ufunc in OPERATORS.items():
+        if ufunc.nin == 1:
+            setattr(cls, f"__{name}__", unary(ufunc))
+            continue
+        setattr(cls, f"__{name}__", binary(ufunc))
+        if ufunc not in COMPARISONS:
+            setattr(cls, f"__r{name}__", reflected(ufunc))
+        if name in INPLACE:
+            setattr(cls, f"__i{name}__", inplace(ufunc))

@@ -1,0 +1,1 @@
+"""Kernels on devices: compile, cache, memory, launch. Knows no Python functions."""
