@@ -1,0 +1,135 @@
+"""Clusters: the sets of nodes that will become one kernel each, and the graph of what reads what between them.
+
+A cluster computes over loop axes. Its `rows` are the axes that run in parallel: all of them while it holds no reduction;
+once it does, a row is what shares the reductions' results, and the other axes are walked within a row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from numfuse.compiler.graph import Node
+from numfuse.compiler.index import ZERO, Axis, Index, axis_index
+
+if TYPE_CHECKING:
+    import networkx
+
+Indices = tuple[Index, ...]
+
+
+class Cluster:
+    """Nodes that one kernel computes. `outputs` are those that it puts in memory, with the index of each."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.nodes: dict[Node, None] = {}
+        self.outputs: dict[Node, Indices] = {}
+        self.rows: tuple[Axis, ...] | None = None
+        self.axes: list[Axis] = []
+        self.library: Node | None = None
+
+    @property
+    def domain(self) -> tuple[Axis, ...]:
+        return tuple(self.axes)
+
+    def add_axes(self, index: Indices) -> None:
+        for part in index:
+            for axis in part.axes:
+                if axis not in self.axes:
+                    self.axes.append(axis)
+
+    def inner_axes(self, extents: list[int]) -> Indices:
+        """Loop variables for the reduced axes: the cluster's own where the extents agree, so that stages share loads."""
+        rows = self.rows or ()
+        free = [axis for axis in sorted(self.axes, key=lambda axis: axis.number) if axis not in rows]
+        index = []
+        for extent in extents:
+            if extent == 1:
+                index.append(ZERO)
+                continue
+            axis = next((axis for axis in free if axis.extent == extent), None)
+            if axis is None:
+                axis = Axis(max([a.number for a in self.axes], default=-1) + 1, extent)
+                self.axes.append(axis)
+            else:
+                free.remove(axis)
+            index.append(axis_index(axis))
+        return tuple(index)
+
+
+def own_index(shape: tuple[int, ...]) -> Indices:
+    """The index of an array's elements by axes of its own."""
+    return tuple([axis_index(Axis(number, extent)) for number, extent in enumerate(shape)])
+
+
+def plain_axes(index: Indices) -> tuple[Axis, ...] | None:
+    """The axes of an index that names a different whole axis at each place; None for any other index."""
+    axes = []
+    for part in index:
+        if part.terms:
+            if part.const or len(part.terms) > 1 or part.terms[0][1] != 1 or not isinstance(part.terms[0][0], Axis):
+                return None
+            axes.append(part.terms[0][0])
+        elif part.const:
+            return None
+    return tuple(axes) if len(set(axes)) == len(axes) else None
+
+
+class ClusterGraph:
+    """Which cluster reads what another one stores, as a networkx graph: it must stay free of cycles."""
+
+    def __init__(self) -> None:
+        self.clusters: list[Cluster] = []
+        self._view: networkx.DiGraph | None = None
+
+    def new(self) -> Cluster:
+        cluster = Cluster(len(self.clusters))
+        self.clusters.append(cluster)
+        return cluster
+
+    def add_edge(self, producer: Cluster, reader: Cluster) -> None:
+        if producer is reader:
+            return
+        if self._view is None:
+            import networkx as nx  # a tenth of a second that functions of one kernel do without
+
+            self._view = nx.DiGraph()
+        self._view.add_edge(producer, reader)
+
+    def reaches(self, first: Cluster, last: Cluster) -> bool:
+        """Whether `last` needs anything that `first` makes, directly or not."""
+        if self._view is None or first not in self._view or last not in self._view:
+            return False
+        import networkx as nx
+
+        return nx.has_path(self._view, first, last)
+
+    def merge(self, into: Cluster, other: Cluster) -> None:
+        into.nodes.update(other.nodes)
+        into.outputs.update(other.outputs)
+        into.add_axes(tuple([axis_index(axis) for axis in other.axes]))
+        into.rows = into.rows if into.rows is not None else other.rows
+        if self._view is not None and other in self._view:
+            for producer in list(self._view.predecessors(other)):
+                self.add_edge(producer, into)
+            for reader in list(self._view.successors(other)):
+                self.add_edge(into, reader)
+            self._view.remove_node(other)
+        self.clusters[other.number] = into
+
+    def find(self, cluster: Cluster) -> Cluster:
+        """The cluster that `cluster` is part of by now."""
+        while self.clusters[cluster.number] is not cluster:
+            cluster = self.clusters[cluster.number]
+        return cluster
+
+    def in_order(self, position: dict[Node, int]) -> list[Cluster]:
+        """The clusters so that each comes after what it reads, as near as can be to the order of the program."""
+        distinct = [cluster for place, cluster in enumerate(self.clusters) if cluster.number == place]
+        first = {cluster: min([position[node] for node in cluster.outputs]) for cluster in distinct}
+        if self._view is None:
+            return sorted(distinct, key=first.__getitem__)
+        import networkx as nx
+
+        self._view.add_nodes_from(distinct)
+        return list(nx.lexicographical_topological_sort(self._view, key=first.__getitem__))

@@ -1,0 +1,64 @@
+"""Writes operators that no kernel has as ones that kernels have.
+
+argmax and argmin become a maximum and the least place that holds it; the product of a computed matrix and a vector
+becomes a sum of products, so that the matrix is never put in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import Graph, Node, constant, make, rewrite
+from numfuse.compiler.ops import operator
+
+Emit = Callable[[Node], Node]
+
+
+def expand(graph: Graph) -> Graph:
+    return rewrite(graph, lambda node, emit: RULES[node.op](node, emit) if node.op in RULES else node)
+
+
+def _arg_extremum(node: Node, emit: Emit) -> Node:
+    (source,), (axis,) = node.inputs, node.params["axis"]
+    reduce = node.op.removeprefix("arg")
+
+    def do(op: str, *inputs: Node, **params: Any) -> Node:
+        return emit(make(op, inputs, node.where, **params))
+
+    best = do(reduce, source, axis=(axis,))
+    kept = tuple(1 if a == axis else n for a, n in enumerate(source.shape))
+    is_best = do("equal", source, do("reshape", best, shape=kept))
+    if source.dtype.kind == "f":  # the first NaN wins
+        is_best = do("logical_or", is_best, do("isnan", source))
+    places = do("iota", shape=source.shape, axis=axis, dtype=np.dtype("i8"))
+    beyond = emit(constant(np.int64(source.shape[axis])))
+    return make("min", (do("where", is_best, places, beyond),), node.where, axis=(axis,))
+
+
+def _matmul(node: Node, emit: Emit) -> Node:
+    left, right = node.inputs
+    matrix, vector = (left, right) if right.shape[-1] == 1 else (right, left)
+    if 1 not in (left.shape[-2], right.shape[-1]) or not _computed(matrix) or node.dtype.char in "?e":
+        return node
+    if matrix is right:  # (1, k) @ (k, m): columns of the matrix become rows
+        ndim = len(right.shape)
+        matrix = emit(make("transpose", (right,), node.where, perm=(*range(ndim - 2), ndim - 1, ndim - 2)))
+    else:
+        ndim = len(right.shape)
+        vector = emit(make("transpose", (right,), node.where, perm=(*range(ndim - 2), ndim - 1, ndim - 2)))
+    product = emit(make("multiply", (matrix, vector), node.where))
+    total = emit(make("sum", (product,), node.where, axis=(len(product.shape) - 1,)))
+    return make("reshape", (total,), node.where, shape=node.shape)
+
+
+def _computed(node: Node) -> bool:
+    """Whether a kernel makes this array, or could."""
+    while operator(node.op).kind == "view":
+        (node,) = node.inputs
+    return operator(node.op).kind in ("elementwise", "guarded")
+
+
+RULES: dict[str, Callable[[Node, Emit], Node]] = {"argmax": _arg_extremum, "argmin": _arg_extremum, "matmul": _matmul}

@@ -1,0 +1,397 @@
+"""Fusion: clusters of elementwise, view and reduction nodes become one fused node, and so one kernel, each.
+
+The graph is walked from its outputs to its inputs. When a node's turn comes, all its readers have been placed, and each
+has left a demand: "in this cluster, at these indices". The node then either joins the clusters that demand it - it is
+computed there, in registers - or is put in memory, by a cluster of its own or as one more output of a cluster that computes it
+anyway. What is asked is only an operator's kind and its index map; no operator is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numfuse.compiler.graph import Graph, Node, is_scalar, make
+from numfuse.compiler.index import Axis
+from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.views import broadcast_index
+from numfuse.compiler.types import size_of
+from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
+
+CHEAP = 8
+"""Work, in additions for an element, that is repeated rather than put in memory and read back."""
+UNROLLED = 8
+"""Elements of a reduction that is so short that it is written out where it is needed."""
+LARGEST = 160
+"""Nodes in a kernel, at most: compile time and registers grow faster than kernels do."""
+MOST_BUFFERS = 48
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An edge left unfused, and why."""
+
+    producer: Node
+    reason: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What fusion asks of a target."""
+
+    few_rows: int
+    """With fewer rows than this, work on whole rows does not keep the device busy."""
+    row_bytes: int
+    """A row of this size stays near the arithmetic unit between the stages of a kernel."""
+    column_rows: int = 64
+    """The same for a reduction across rows, in elements: a block of columns of so many rows stays in the cache."""
+
+
+Places = dict[Indices, frozenset[Axis]]
+"""The indices at which a cluster needs a node, and the loops around each."""
+
+
+class Fuser:
+    def __init__(self, graph: Graph, machine: Machine) -> None:
+        self.graph = graph
+        self.machine = machine
+        self.clusters = ClusterGraph()
+        self.demands: dict[Node, dict[Cluster, Places]] = {}
+        self.in_memory: dict[Node, None] = dict.fromkeys(graph.outputs)
+        self.home: dict[Node, Cluster] = {}
+        self.readers: dict[Node, list[Cluster]] = {}
+        self.aliases: set[Node] = set()
+        self.position = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
+        self.work: dict[Node, int] = {}
+        self.source_reduction: dict[Node, Node | None] = {}
+        self.refusals: list[Refusal] = []
+        for node in (*graph.inputs, *graph.nodes):
+            self._measure(node)
+
+    def _measure(self, node: Node) -> None:
+        """The work of computing an element from what is in memory, and the reduction whose result it is made from."""
+        row = operator(node.op)
+        reduction = None
+        work = 0
+        if row.kind in ("elementwise", "view", "guarded"):
+            work = row.cost
+            for source in node.inputs:
+                work += 0 if self._long_reduction(source) else self.work[source]
+                reduction = reduction or self.source_reduction[source]
+        elif row.kind == "reduction":
+            reduction = node
+            work = (self.work[node.inputs[0]] + 1) * max(reduced_length(node), 1)
+        self.work[node] = min(work, 10_000)
+        self.source_reduction[node] = reduction
+
+    def _long_reduction(self, node: Node) -> bool:
+        return operator(node.op).kind == "reduction" and reduced_length(node) > UNROLLED
+
+    # -- the walk ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Graph:
+        for node in reversed((*self.graph.inputs, *self.graph.nodes)):
+            kind = operator(node.op).kind
+            if node not in self.demands and node not in self.in_memory or is_scalar(node):
+                continue
+            if kind in ("elementwise", "guarded", "reduction") or node.op == "iota":
+                self._place(node)
+            elif kind == "view":
+                self._place_view(node)
+            else:
+                self._place_whole(node)
+        return self._emit()
+
+    def _place(self, node: Node) -> None:
+        """Computes `node` in the clusters that demand it where that pays, and elsewhere puts it in memory."""
+        demands = self._merged_demands(node)
+        inside, outside = [], []
+        for cluster, places in demands.items():
+            reason = self._refused(node, cluster, places)
+            (outside if reason else inside).append(cluster)
+            if reason:
+                self.refusals.append(Refusal(node, reason))
+        if len(inside) > 1 and (len(inside) - 1) * self.work[node] > CHEAP:
+            # the one that can keep it computes it, and the others read it
+            chosen = next((c for c in inside if self._can_store(node, c, demands[c], [o for o in inside if o is not c] + outside)), None)
+            outside += [cluster for cluster in inside if cluster is not chosen]
+            inside = [chosen] if chosen else []
+            self.refusals.append(Refusal(node, f"{len(demands)} kernels need it, and computing it again costs more than reading it"))
+        if outside or node in self.in_memory:
+            home = next((c for c in inside if self._can_store(node, c, demands[c], outside)), None)
+            if home is None:
+                home = self.clusters.new()
+                self._join(node, home, own_places(home, node))
+                if self.work[node] > CHEAP:
+                    outside, inside = outside + inside, []
+            self._store(node, home, outside)
+        for cluster in inside:
+            self._join(node, cluster, demands[cluster])
+
+    def _place_view(self, node: Node) -> None:
+        """A view is no work: it is read through wherever it is demanded, and needs no memory of its own."""
+        if node in self.in_memory:
+            if self._aliasable(node):
+                self.aliases.add(node)
+                self.in_memory.setdefault(node.inputs[0])
+            else:
+                home = self.clusters.new()
+                self._join(node, home, own_places(home, node))
+                self._store(node, home, [])
+        for cluster, places in self._current_demands(node).items():
+            self._join(node, cluster, places)
+
+    def _aliasable(self, node: Node) -> bool:
+        """Whether the view of its operand's memory can be had without a copy, whatever the operand's strides are."""
+        (source,) = node.inputs
+        while operator(source.op).kind == "view":
+            if node.op == "reshape":
+                return False
+            (source,) = source.inputs
+        return source.op != "constant" and (node.op != "reshape" or source.op != "input")
+
+    def _place_whole(self, node: Node) -> None:
+        """Inputs, array constants and library calls: clusters read them from memory."""
+        readers = list(self._merged_demands(node))
+        if node.inputs:
+            home = self.clusters.new()
+            home.library = node
+            self._store(node, home, readers)
+            for source in node.inputs:
+                if not is_scalar(source):
+                    self.in_memory.setdefault(source)
+                    self.readers.setdefault(source, []).append(home)
+
+    # -- joining and storing -----------------------------------------------------------------------------------------
+
+    def _current_demands(self, node: Node) -> dict[Cluster, Places]:
+        current: dict[Cluster, Places] = {}
+        for cluster, places in self.demands.get(node, {}).items():
+            merged = current.setdefault(self.clusters.find(cluster), {})
+            for index, loops in places.items():
+                merged[index] = merged.get(index, frozenset()) | loops
+        return current
+
+    def _merged_demands(self, node: Node) -> dict[Cluster, Places]:
+        """The demands on `node`, after merging the clusters that read it at the same places: they become siblings."""
+        demands = self._current_demands(node)
+        if len(demands) < 2 or size_of(node.shape) == 1:
+            return demands
+        first, *others = sorted(demands, key=lambda cluster: cluster.number)
+        merged = False
+        for other in others[:8]:
+            if demands[first].keys() == demands[other].keys() and self._mergeable(first, other):
+                self.clusters.merge(first, other)
+                merged = True
+        return self._current_demands(node) if merged else demands
+
+    def _mergeable(self, one: Cluster, other: Cluster) -> bool:
+        if one.library or other.library or len(one.nodes) + len(other.nodes) > LARGEST:
+            return False
+        if one.rows is None and other.rows is None:
+            if set(one.axes) != set(other.axes):
+                return False
+        else:
+            rows = one.rows if one.rows is not None else other.rows
+            assert rows is not None
+            if one.rows is not None and other.rows is not None and set(one.rows) != set(other.rows):
+                return False
+            for cluster in (one, other):
+                for index in cluster.outputs.values():
+                    if not set(rows) <= set(plain_axes(index) or ()):
+                        return False
+                if cluster.rows is None and set(cluster.axes) != set(rows) and not self._resident(None, cluster):
+                    return False
+        if len(one.outputs) + len(other.outputs) > MOST_BUFFERS // 2:
+            return False
+        return not self.clusters.reaches(one, other) and not self.clusters.reaches(other, one)
+
+    def _can_store(self, node: Node, cluster: Cluster, places: Places, readers: list[Cluster]) -> bool:
+        """Whether `cluster` computes every element of `node` once, and can so put it in memory for the others."""
+        if len(places) != 1 or len(cluster.outputs) >= MOST_BUFFERS // 2:
+            return False
+        axes = plain_axes(next(iter(places)))
+        if axes is None or size_of([axis.extent for axis in axes]) != size_of(node.shape):
+            return False
+        rows = cluster.domain if cluster.rows is None else cluster.rows
+        if not set(rows) <= set(axes):
+            return False
+        if set(axes) != set(rows) and not self._resident(None, cluster):
+            return False
+        everyone = [self.clusters.find(reader) for reader in (*readers, *self.readers.get(node, []))]
+        return not any(self.clusters.reaches(reader, cluster) for reader in everyone if reader is not cluster)
+
+    def _store(self, node: Node, home: Cluster, readers: list[Cluster]) -> None:
+        self.home[node] = home
+        demanded = self._current_demands(node).get(home, {})
+        home.outputs[node] = next(iter(demanded)) if len(demanded) == 1 else own_index(node.shape)
+        self.in_memory.setdefault(node)
+        for reader in (*readers, *self.readers.get(node, [])):
+            self.clusters.add_edge(home, self.clusters.find(reader))
+
+    def _join(self, node: Node, cluster: Cluster, places: Places) -> None:
+        """Computes `node` in `cluster` at these places: its operands are demanded there in turn."""
+        row = operator(node.op)
+        cluster.nodes[node] = None
+        for index, loops in places.items():
+            if row.kind == "elementwise":
+                for source in node.inputs:
+                    self._demand(source, cluster, broadcast_index(source.shape, index), loops)
+            elif row.kind == "reduction":
+                (source,) = node.inputs
+                inside = self._reduced_index(node, cluster, index)
+                axes = frozenset([axis for part in inside for axis in part.axes])
+                self._demand(source, cluster, inside, axes | (frozenset(cluster.rows) if cluster.rows is not None else loops))
+            elif row.pull is not None:
+                shapes = [source.shape for source in node.inputs]
+                for case in row.pull(shapes, node.params, node.shape, index):
+                    self._demand(node.inputs[case.operand], cluster, case.index, loops)
+
+    def _demand(self, node: Node, cluster: Cluster, index: Indices, loops: frozenset[Axis]) -> None:
+        if not is_scalar(node):
+            places = self.demands.setdefault(node, {}).setdefault(cluster, {})
+            places[index] = places.get(index, frozenset()) | loops
+
+    def _reduced_index(self, node: Node, cluster: Cluster, index: Indices) -> Indices:
+        """Index into a reduction's operand, the reduced axes as loops of the cluster."""
+        (source,), axis = node.inputs, node.params["axis"]
+        kept = plain_axes(index)
+        if cluster.rows is None and kept is not None:
+            cluster.rows = kept
+        inner = iter(cluster.inner_axes([source.shape[a] for a in axis]))
+        outer = iter(index[:-1] if node.params.get("block") else index)
+        return tuple([next(inner) if a in axis else next(outer) for a in range(len(source.shape))])
+
+    # -- what pays ---------------------------------------------------------------------------------------------------
+
+    def _refused(self, node: Node, cluster: Cluster, places: Places) -> str:
+        """Why `node` is not computed in `cluster` at these indices; empty where it is."""
+        if cluster.library:
+            return "a library call reads whole arrays"
+        if len(cluster.nodes) >= LARGEST:
+            return f"the kernel has {LARGEST} operations already"
+        if operator(node.op).kind == "reduction":
+            return self._reduction_refused(node, cluster, places)
+        if len(places) > 1 and (len(places) - 1) * self.work[node] > CHEAP:
+            return f"it is needed at {len(places)} places for each result, and costs more to compute than to read"
+        hoisted = cluster.rows is not None and all(set(plain_axes(index) or (None,)) <= set(cluster.rows) for index in places)
+        around = max(size_of([axis.extent for axis in loops]) for loops in places.values())
+        if 1 < size_of(node.shape) < around and not hoisted:  # it is spread over more elements than it has
+            reduction = self.source_reduction[node]
+            if reduction is not None:
+                return "" if self._resident(reduction, cluster) else "it is made from a reduction whose rows do not stay in the cache"
+            if self.work[node] > 2 * CHEAP:
+                return "it is the same for many elements, and costs more to compute than to read"
+        return ""
+
+    def _reduction_refused(self, node: Node, cluster: Cluster, places: Places) -> str:
+        length = reduced_length(node)
+        reason = "a reduction is computed once for each row of a kernel, and this one is needed elsewhere"
+        if len(places) == 1 and node.params.get("block") is None:
+            kept = plain_axes(next(iter(places)))
+            same_rows = kept is not None and (cluster.rows is None or set(cluster.rows) == set(kept))
+            covered = kept is not None and all(set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values())
+            if kept is not None and same_rows and covered and size_of([a.extent for a in kept]) == size_of(node.shape):
+                if not self._stores_elements(cluster, kept) or self._resident(node, cluster):
+                    return ""
+                reason = "its rows are too long to stay in the cache, or too few to keep the device busy"
+        if 0 < length * len(places) <= UNROLLED and self.work[node] * len(places) <= 8 * CHEAP:
+            return ""
+        return reason
+
+    def _stores_elements(self, cluster: Cluster, rows: tuple[Axis, ...]) -> bool:
+        """Whether the cluster has outputs with elements inside a row (and not one value a row)."""
+        return any(set(plain_axes(index) or ()) != set(rows) for index in cluster.outputs.values())
+
+    def _resident(self, reduction: Node | None, cluster: Cluster) -> bool:
+        """Whether a row of the cluster stays in the cache from the reduction to what follows it."""
+        if reduction is None:
+            reduction = next((node for node in cluster.nodes if operator(node.op).kind == "reduction"), None)
+            if reduction is None:
+                return True
+        if reduction.params.get("block") is not None:
+            return False
+        (source,), axis = reduction.inputs, reduction.params["axis"]
+        length = reduced_length(reduction)
+        along = all(a in axis for a in range(len(source.shape)) if source.shape[a] > 1 and a > min(axis, default=0))
+        if not along and length > self.machine.column_rows:
+            return False
+        if length * source.dtype.itemsize > self.machine.row_bytes:
+            return False
+        return size_of(reduction.shape) >= self.machine.few_rows or length <= 16384
+
+    # -- writing it down ---------------------------------------------------------------------------------------------
+
+    def _emit(self) -> Graph:
+        new: dict[Node, Node] = {node: node for node in self.graph.inputs}
+        nodes: list[Node] = []
+
+        def emit(node: Node) -> Node:
+            nodes.append(node)
+            return node
+
+        def value_of(node: Node) -> Node:
+            if node not in new:  # constants, and views of what is in memory
+                new[node] = emit(node.with_inputs(tuple(value_of(source) for source in node.inputs)) if node.inputs else node)
+            return new[node]
+
+        for cluster in self.clusters.in_order(self.position):
+            if cluster.library is not None:
+                call = cluster.library
+                new[call] = emit(call.with_inputs(tuple([value_of(source) for source in call.inputs])))
+                continue
+            body, read = self._body(cluster)
+            operands = [value_of(source) for source in read]
+            fused = emit(make("fused", operands, body.outputs[-1].where, body=body, rows=self._rows(cluster, body)))
+            for place, output in enumerate(sorted(cluster.outputs, key=self.position.__getitem__)):
+                many = len(cluster.outputs) > 1
+                new[output] = emit(make("get", (fused,), result=place, shape=output.shape, dtype=output.dtype)) if many else fused
+        outputs = [value_of(node) for node in self.graph.outputs]
+        return Graph(self.graph.name, self.graph.inputs, nodes, outputs)
+
+    def _body(self, cluster: Cluster) -> tuple[Graph, list[Node]]:
+        """The cluster as a graph of its own, and the nodes that its inputs stand for."""
+        new: dict[Node, Node] = {}
+        inputs: list[Node] = []
+        read: list[Node] = []
+        nodes: list[Node] = []
+        for node in sorted(cluster.nodes, key=self.position.__getitem__):
+            for source in node.inputs:
+                if source in new:
+                    continue
+                if is_scalar(source):
+                    new[source] = source
+                    nodes.append(source)
+                else:
+                    new[source] = Node("input", (), {}, source.shape, source.dtype, None, source.name)
+                    inputs.append(new[source])
+                    read.append(source)
+            new[node] = node.with_inputs(tuple([new[source] for source in node.inputs]))
+            nodes.append(new[node])
+        outputs = [new[node] for node in sorted(cluster.outputs, key=self.position.__getitem__)]
+        return Graph(self.graph.name, inputs, nodes, outputs), read
+
+    def _rows(self, cluster: Cluster, body: Graph) -> tuple[tuple[int, ...], ...] | None:
+        """For each output, which of its axes are the kernel's rows, in one order; None where all are."""
+        if cluster.rows is None:
+            return None
+        places = []
+        for output in sorted(cluster.outputs, key=self.position.__getitem__):
+            index = cluster.outputs[output]
+            named = [part.terms[0][0] if part.terms else None for part in index]
+            places.append(tuple(named.index(axis) for axis in cluster.rows))
+        return tuple(places)
+
+
+def reduced_length(node: Node) -> int:
+    return size_of([node.inputs[0].shape[a] for a in node.params["axis"]])
+
+
+def own_places(cluster: Cluster, node: Node) -> Places:
+    """The places of a cluster's first output: all elements, by axes of its own."""
+    index = own_index(node.shape)
+    cluster.add_axes(index)
+    return {index: frozenset(cluster.axes)}
+
+
+def fuse(graph: Graph, machine: Machine) -> Graph:
+    return Fuser(graph, machine).run()

@@ -1,0 +1,262 @@
+"""Algebraic simplification, by the facts in the operator table and a few rules that name their operators.
+
+A rule keeps every value to the last bit but these, which stay within one unit in the last place more than NumPy's own
+function: powers with a small constant exponent become products, roots and quotients (`x**3` is `x * x * x`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from numfuse.compiler.graph import Graph, Node, constant, is_scalar, make, rewrite
+from numfuse.compiler.ops import operator
+from numfuse.compiler.types import broadcast
+
+Emit = Callable[[Node], Node]
+Rule = Callable[[Node, Emit], Node]
+
+
+def simplify(graph: Graph) -> Graph:
+    return rewrite(graph, _simplify)
+
+
+def _simplify(node: Node, emit: Emit) -> Node:
+    elementwise = operator(node.op).kind == "elementwise"
+    if elementwise:
+        for operand in _unchanged_operands(node):
+            if operand.shape == node.shape and operand.dtype == node.dtype:
+                return operand
+        node = _implicit_broadcasts(node)
+    rule = RULES.get(node.op)
+    result = rule(node, emit) if rule else node
+    if result is not node and result.op != node.op:
+        return _simplify(result, emit)
+    return _views_last(result, emit) if elementwise else result
+
+
+def _unchanged_operands(node: Node) -> list[Node]:
+    """The operands that the node's value is known to equal, by the facts of its operator."""
+    row = operator(node.op)
+    found = []
+    if len(node.inputs) == 2:
+        left, right = node.inputs
+        if row.neutral is not None and _is(right, row.neutral):
+            found.append(left)
+        if row.neutral is not None and row.commutative and _is(left, row.neutral):
+            found.append(right)
+        if row.idempotent and left is right:
+            found.append(left)
+    elif len(node.inputs) == 1 and node.inputs[0].op == node.op:
+        if row.involution:
+            found.append(node.inputs[0].inputs[0])
+        if row.idempotent:
+            found.append(node.inputs[0])
+    return found
+
+
+def _implicit_broadcasts(node: Node) -> Node:
+    """Elementwise operators broadcast their operands themselves: no need to spread them, or to put ones before a shape."""
+    if len(node.inputs) < 2:
+        return node
+    inputs = list(node.inputs)
+    for place, operand in enumerate(inputs):
+        while operand.op == "broadcast_to" or (operand.op == "reshape" and _adds_leading_ones(operand)):
+            (source,) = operand.inputs
+            others = [other.shape for k, other in enumerate(inputs) if k != place]
+            if broadcast(source.shape, *others) != node.shape:
+                break
+            inputs[place] = operand = source
+    return node if tuple(inputs) == node.inputs else node.with_inputs(tuple(inputs))
+
+
+def _adds_leading_ones(node: Node) -> bool:
+    shape = node.inputs[0].shape
+    added = len(node.shape) - len(shape)
+    return added > 0 and node.shape == (1,) * added + shape
+
+
+def _views_last(node: Node, emit: Emit) -> Node:
+    """`op(reshape(x))` becomes `reshape(op(x))`, so that equal subexpressions meet."""
+    arrays = [operand for operand in node.inputs if not is_scalar(operand)]
+    if len(arrays) != 1 or arrays[0].op not in ("reshape", "transpose") or arrays[0].shape != node.shape:
+        return node
+    (view,) = arrays
+    (source,) = view.inputs
+    inner = Node(node.op, tuple([source if operand is view else operand for operand in node.inputs]), node.params, source.shape, node.dtype, node.where)
+    return Node(view.op, (emit(_simplify(inner, emit)),), view.params, node.shape, node.dtype, view.where)
+
+
+def _is(node: Node, number: float) -> bool:
+    """Whether `node` is the 0-d constant `number`, the sign of a float zero included."""
+    if not is_scalar(node):
+        return False
+    value = node.params["value"][()]
+    if value != number:
+        return False
+    return node.dtype.kind not in "fc" or bool(np.signbit(value.real)) == (math.copysign(1, number) < 0)
+
+
+def _astype(node: Node, emit: Emit) -> Node:
+    (source,) = node.inputs
+    if source.dtype == node.dtype:
+        return source
+    if source.op == "astype" and np.can_cast(source.inputs[0].dtype, source.dtype, "safe"):  # the first cast lost nothing
+        (origin,) = source.inputs
+        if origin.dtype == node.dtype:
+            return origin
+        if {origin.dtype.kind, source.dtype.kind, node.dtype.kind} <= {"f"} or {origin.dtype.kind, source.dtype.kind} <= set("iub"):
+            return node.with_inputs((origin,))
+    return node
+
+
+def _power(node: Node, emit: Emit) -> Node:
+    base, exponent = node.inputs
+    if not is_scalar(exponent) or node.dtype.kind != "f" or base.shape != node.shape or base.dtype != node.dtype:
+        return node
+    value = float(exponent.params["value"])
+
+    def do(op: str, *inputs: Node) -> Node:
+        return emit(make(op, inputs, node.where))
+
+    if value < 0 and -value in (1.0, 1.5, 2.0, 3.0, 4.0):
+        if value == -1.5:
+            return make("divide", (do("reciprocal", base), do("sqrt", base)), node.where)
+        return base_to(do("reciprocal", base), int(-value), node, emit)
+    if value == 1.5:
+        return make("multiply", (base, do("sqrt", base)), node.where)
+    if value in (2.0, 3.0, 4.0):
+        return base_to(base, int(value), node, emit)
+    return node
+
+
+def base_to(base: Node, exponent: int, node: Node, emit: Emit) -> Node:
+    """`base ** exponent` for 1 to 4, by squaring."""
+    if exponent == 1:
+        return base
+    square = make("square", (base,), node.where)
+    if exponent == 2:
+        return square
+    emit(square)
+    return make("multiply", (square, square if exponent == 4 else base), node.where)
+
+
+def _integer_power(node: Node, emit: Emit) -> Node:
+    exponent = node.params["exponent"]
+    return base_to(node.inputs[0], exponent, node, emit) if 1 <= exponent <= 4 else node
+
+
+def _divide(node: Node, emit: Emit) -> Node:
+    """Division by a power of two is a multiplication, exactly."""
+    left, right = node.inputs
+    if not is_scalar(right) or node.dtype.kind != "f":
+        return node
+    value = float(right.params["value"])
+    if value == 0 or not math.isfinite(value) or abs(math.frexp(value)[0]) != 0.5:
+        return node
+    limits = np.finfo(node.dtype)
+    if not limits.smallest_normal <= abs(1 / value) <= limits.max:
+        return node
+    return make("multiply", (left, emit(constant(node.dtype.type(1 / value)))), node.where)
+
+
+def _where(node: Node, emit: Emit) -> Node:
+    test, yes, no = node.inputs
+    chosen = yes if yes is no else None
+    if is_scalar(test):
+        chosen = yes if test.params["value"] else no
+    return chosen if chosen is not None and chosen.shape == node.shape else node
+
+
+def _transpose(node: Node, emit: Emit) -> Node:
+    (source,), perm = node.inputs, node.params["perm"]
+    if perm == tuple(range(len(perm))):
+        return source
+    if source.op == "transpose":
+        composed = tuple(source.params["perm"][a] for a in perm)
+        return _transpose(make("transpose", source.inputs, node.where, perm=composed), emit)
+    return node
+
+
+def _reshape(node: Node, emit: Emit) -> Node:
+    (source,) = node.inputs
+    if source.shape == node.shape:
+        return source
+    if source.op == "reshape":
+        return _reshape(make("reshape", source.inputs, node.where, shape=node.shape), emit)
+    if source.op == "broadcast_to" and not source.inputs[0].shape:
+        return make("broadcast_to", source.inputs, node.where, shape=node.shape)
+    return node
+
+
+def _broadcast_to(node: Node, emit: Emit) -> Node:
+    (source,) = node.inputs
+    if source.shape == node.shape:
+        return source
+    if source.op == "broadcast_to":
+        return make("broadcast_to", source.inputs, node.where, shape=node.shape)
+    return node
+
+
+def _slice(node: Node, emit: Emit) -> Node:
+    (source,), start, step = node.inputs, node.params["start"], node.params["step"]
+    if source.shape == node.shape and all(by == 1 for by in step):
+        return source
+    if source.op == "slice":
+        first, by = source.params["start"], source.params["step"]
+        start = tuple(f + b * s for f, b, s in zip(first, by, start, strict=True))
+        step = tuple(b * s for b, s in zip(by, step, strict=True))
+        return make("slice", source.inputs, node.where, start=start, step=step, shape=node.shape)
+    if source.op == "set_slice" and (start, step, node.shape) == (source.params["start"], source.params["step"], source.inputs[1].shape):
+        return source.inputs[1]  # reading back what was just written
+    return node
+
+
+def _set_slice(node: Node, emit: Emit) -> Node:
+    base, value = node.inputs
+    if value.shape == base.shape and all(by == 1 for by in node.params["step"]):
+        return value
+    if 0 in value.shape:
+        return base
+    return node
+
+
+def _concatenate(node: Node, emit: Emit) -> Node:
+    axis = node.params["axis"]
+    kept = tuple(source for source in node.inputs if source.shape[axis]) or node.inputs[:1]
+    if len(kept) == 1:
+        return kept[0]
+    return node if len(kept) == len(node.inputs) else make("concatenate", kept, node.where, axis=axis)
+
+
+def _pad(node: Node, emit: Emit) -> Node:
+    return node.inputs[0] if node.inputs[0].shape == node.shape else node
+
+
+def _reduction(node: Node, emit: Emit) -> Node:
+    """A reduction along axes of one element, or none, is a reshape."""
+    (source,), axis = node.inputs, node.params["axis"]
+    if node.params.get("block") is not None or any(source.shape[a] != 1 for a in axis):
+        return node
+    return _reshape(make("reshape", (source,), node.where, shape=node.shape), emit)
+
+
+RULES: dict[str, Rule] = {
+    "astype": _astype,
+    "power": _power,
+    "float_power": _power,
+    "integer_power": _integer_power,
+    "divide": _divide,
+    "where": _where,
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "broadcast_to": _broadcast_to,
+    "slice": _slice,
+    "set_slice": _set_slice,
+    "concatenate": _concatenate,
+    "pad": _pad,
+    **dict.fromkeys(("sum", "prod", "max", "min", "any", "all"), _reduction),
+}
+

@@ -1,0 +1,38 @@
+"""Splits long reductions that have few results: `sum(x)` becomes `sum(sum(x, block=B))`, so that many threads share it.
+
+The size of the blocks depends on the shapes alone, never on the number of threads: results are the same on every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from numfuse.compiler.graph import Graph, Node, make, rewrite
+from numfuse.compiler.ops import operator
+from numfuse.compiler.types import size_of
+
+BLOCK = 16384
+"""Elements of a block, at least: 64 kB of float32 stays in the cache of one core, and feeds 1024 CUDA threads well."""
+BLOCKS = 4096
+"""Blocks for a result, at most: the second stage stays small."""
+
+
+def split(graph: Graph, few: int) -> Graph:
+    """`few`: with fewer results than this the rows alone do not keep the device busy."""
+
+    def rule(node: Node, emit: Callable[[Node], Node]) -> Node:
+        if operator(node.op).kind != "reduction" or node.params.get("block") is not None:
+            return node
+        (source,), axis = node.inputs, node.params["axis"]
+        length = size_of([source.shape[a] for a in axis])
+        if size_of(node.shape) >= few or length < 2 * BLOCK or size_of(node.shape) == 0:
+            return node
+        block = max(BLOCK, -(-length // BLOCKS))
+        kept = [a for a in range(len(source.shape)) if a not in axis]
+        if kept and kept != list(range(len(kept))):
+            source = emit(make("transpose", (source,), node.where, perm=(*kept, *axis)))
+        flat = emit(make("reshape", (source,), node.where, shape=(*node.shape, length)))
+        partial = emit(make(node.op, (flat,), node.where, axis=(len(kept),), block=block))
+        return make(node.op, (partial,), node.where, axis=(len(kept),))
+
+    return rewrite(graph, rule)
