@@ -1,0 +1,231 @@
+"""The kernel IR: the loops of one kernel, before a target prints them.
+
+A kernel has `rows`, the axes that run in parallel, and within a row a tree of statements:
+
+    stmt  = Value (a name for its result) | Store | Loop | Choose
+    Value = load | constant | place (of an element) | apply (an operator) | result (of a loop or a choice) | kept
+
+Loops carry their accumulators, so that a target may share a loop among threads. Every index is an `Index` over the axes
+of the loops around it; two adjacent axes that every access walks as one are collapsed when printed (`Kernel.collapsed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union
+
+import numpy as np
+
+from numfuse.compiler.graph import Location, Node
+from numfuse.compiler.index import Axis, Index, Test
+from numfuse.compiler.types import Shape, size_of
+
+
+@dataclass(eq=False)
+class Buffer:
+    """An array in memory that a kernel reads or writes; strides are in elements."""
+
+    name: str
+    dtype: np.dtype
+    shape: Shape
+    strides: Shape
+    output: bool
+    aligned: bool = True
+    """Whether its first element stands at a multiple of 16 bytes."""
+
+
+ValueKind = Literal["load", "constant", "place", "apply", "result", "kept"]
+
+
+@dataclass(eq=False)
+class Value:
+    """A scalar. `uses` counts the statements that read it in the scope where it is made; `outer_uses` those deeper in."""
+
+    kind: ValueKind
+    dtype: np.dtype
+    scope: Scope
+    args: tuple[Value, ...] = ()
+    node: Node | None = None
+    """The graph node it computes, for its operator, params and the user's line."""
+    buffer: Buffer | None = None
+    index: Index | None = None
+    """For a load, the offset into the buffer; for a place, the place itself."""
+    constant: Any = None
+    source: Value | None = None
+    """For a kept value, the value of an earlier loop that it is."""
+    hint: str = ""
+    uses: int = 0
+    outer_uses: int = 0
+    keep: bool = False
+    """Whether a later loop wants it: it is put in the row's memory."""
+
+    def used_in(self, scope: Scope) -> Value:
+        if scope is self.scope:
+            self.uses += 1
+        else:
+            self.outer_uses += 1
+        return self
+
+
+@dataclass(eq=False)
+class Store:
+    buffer: Buffer
+    offset: Index
+    value: Value
+    where: Location | None = None
+
+
+@dataclass(eq=False)
+class Accumulator:
+    """A value that a loop gathers: `result = combine(result, value)` from `identity`."""
+
+    combine: str
+    identity: Any
+    value: Value
+    result: Value
+
+
+@dataclass(eq=False)
+class Loop:
+    """A walk over `axes` within a row. `limit`: where it is not None, the first axis ends there if that comes earlier."""
+
+    axes: tuple[Axis, ...]
+    body: Scope
+    accumulators: list[Accumulator] = field(default_factory=list)
+    limit: Index | None = None
+
+    @property
+    def length(self) -> int:
+        return size_of([axis.extent for axis in self.axes])
+
+
+@dataclass(eq=False)
+class Choose:
+    """`result` is `yes_value` where all tests hold, else `no_value`; only the branch that is taken runs."""
+
+    tests: tuple[Test, ...]
+    yes: Scope
+    yes_value: Value
+    no: Scope
+    no_value: Value
+    result: Value
+
+
+Statement = Union[Value, Store, Loop, Choose]
+
+
+@dataclass(eq=False)
+class Scope:
+    """Statements that run one after another. `axes` are those of the loops around, the scope's own last."""
+
+    parent: Scope | None
+    axes: frozenset[Axis]
+    statements: list[Statement] = field(default_factory=list)
+    known: dict[tuple[Node, tuple[Index, ...]], Value] = field(default_factory=dict)
+
+    def inside(self, other: Scope) -> bool:
+        scope: Scope | None = self
+        while scope is not None:
+            if scope is other:
+                return True
+            scope = scope.parent
+        return False
+
+    def walk(self) -> Iterator[Statement]:
+        """All statements, those of inner scopes too."""
+        for statement in self.statements:
+            yield statement
+            if isinstance(statement, Loop):
+                yield from statement.body.walk()
+            elif isinstance(statement, Choose):
+                yield from statement.yes.walk()
+                yield from statement.no.walk()
+
+
+@dataclass(eq=False)
+class Kernel:
+    """One kernel: its parameters, its rows, and for each row axis, outermost first, the scope inside that loop."""
+
+    name: str
+    buffers: list[Buffer]
+    rows: tuple[Axis, ...]
+    scopes: list[Scope]
+    """`scopes[0]` is outside all loops; `scopes[k]` inside the first k row loops."""
+    body: Any
+    """The graph it computes (a `Graph`)."""
+    collapsed: dict[Axis, Axis] = field(default_factory=dict)
+    """For each axis, the loop that walks it: one of its own, or one that walks its neighbours too, named after the last."""
+
+    @property
+    def scope(self) -> Scope:
+        """The scope of one row."""
+        return self.scopes[-1]
+
+    def walk(self) -> Iterator[Statement]:
+        for scope in self.scopes:
+            yield from scope.walk()
+
+    @property
+    def loops(self) -> list[Loop]:
+        return [statement for statement in self.scope.walk() if isinstance(statement, Loop)]
+
+    def accesses(self) -> Iterator[tuple[Buffer, Index]]:
+        for statement in self.walk():
+            if isinstance(statement, Store):
+                yield statement.buffer, statement.offset
+            elif isinstance(statement, Value) and statement.kind == "load":
+                assert statement.buffer is not None and statement.index is not None
+                yield statement.buffer, statement.index
+
+    def indices(self) -> Iterator[Index]:
+        """Every index in the kernel."""
+        for _, offset in self.accesses():
+            yield offset
+        for statement in self.walk():
+            if isinstance(statement, Value) and statement.kind == "place":
+                assert statement.index is not None
+                yield statement.index
+            elif isinstance(statement, Choose):
+                for test in statement.tests:
+                    yield test.index
+            elif isinstance(statement, Loop) and statement.limit is not None:
+                yield statement.limit
+
+    def collapse(self) -> None:
+        """Finds the runs of axes that every index walks as one axis, so that one loop does for them."""
+        indices = list(self.indices())
+        nests = {loop.axes for loop in self.loops}
+        self._collapse(self.rows, indices)
+        for nest in nests:
+            inside = [axis for axis in nest if all(nest == other for other in nests if axis in other)]
+            self._collapse(nest, indices, frozenset(inside))
+
+    def _collapse(self, axes: tuple[Axis, ...], indices: list[Index], allowed: frozenset[Axis] | None = None) -> None:
+        groups: list[list[Axis]] = []
+        for axis in axes:
+            last = groups[-1][-1] if groups else None
+            free = allowed is None or {last, axis} <= allowed
+            if last is not None and free and all(_walks_as_one(index, last, axis) for index in indices):
+                groups[-1].append(axis)
+            else:
+                groups.append([axis])
+        for group in groups:
+            whole = Axis(group[-1].number, size_of([axis.extent for axis in group]))
+            for axis in group:
+                self.collapsed[axis] = whole
+
+    def loops_over(self, axes: tuple[Axis, ...]) -> list[Axis]:
+        """The loops that walk `axes`, outermost first, after collapsing."""
+        return list(dict.fromkeys([self.collapsed[axis] for axis in axes]))
+
+    def coef(self, index: Index, loop: Axis) -> int:
+        """How far `index` moves when the (collapsed) loop makes a step."""
+        return next((coef for atom, coef in index.terms if isinstance(atom, Axis) and atom.number == loop.number), 0)
+
+
+def _walks_as_one(index: Index, outer: Axis, inner: Axis) -> bool:
+    for atom, _ in index.terms:
+        if not isinstance(atom, Axis) and atom.inner.axes & {outer, inner}:
+            return False
+    return index.coef(outer) == index.coef(inner) * inner.extent

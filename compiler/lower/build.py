@@ -1,0 +1,263 @@
+"""From a fused node to the kernel IR: pulls each output through the operators' index maps down to the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.index import ZERO, Axis, Case, Index, axis_index, flatten
+from numfuse.compiler.kernel import Accumulator, Buffer, Choose, Kernel, Loop, Scope, Store, Value
+from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.views import broadcast_index
+from numfuse.compiler.types import size_of
+
+Indices = tuple[Index, ...]
+Keep = Callable[[Node, int], bool]
+"""Whether a value that two loops of a row need is kept between them: asked for its node and the loops' length."""
+
+
+class Builder:
+    def __init__(self, body: Graph, rows: tuple[tuple[int, ...], ...] | None, inputs: list[Buffer], outputs: list[Buffer], keep: Keep) -> None:
+        self.body = body
+        self.buffers = dict(zip(body.inputs, inputs, strict=True))
+        self.outputs = outputs
+        self.keep = keep
+        first = body.outputs[0].shape
+        self.row_places = rows if rows is not None else tuple(tuple(range(len(node.shape))) for node in body.outputs)
+        wide = [k for k, place in enumerate(self.row_places[0]) if first[place] != 1]  # an axis of one element is no loop
+        self.row_places = tuple([tuple([places[k] for k in wide]) for places in self.row_places])
+        self.rows = tuple([Axis(number, first[place]) for number, place in enumerate(self.row_places[0])])
+        self.scopes = [Scope(None, frozenset())]
+        for axis in self.rows:
+            self.scopes.append(Scope(self.scopes[-1], self.scopes[-1].axes | {axis}))
+        self.row_index = [axis_index(axis) for axis in self.rows]
+        self.placed: set[Value] = set()
+        self.earlier: dict[tuple[Node, Indices], Value] = {}
+        self.levels: dict[tuple[Node, Indices], int] = {}
+
+    def build(self, name: str) -> Kernel:
+        kernel = Kernel(name, [*self.buffers.values(), *self.outputs], self.rows, self.scopes, self.body)
+        items: dict[tuple[int, tuple[Axis, ...], Index | None], list[tuple[Node, Indices, Buffer | None]]] = {}
+        at_the_end = []
+        for node, buffer, places in zip(self.body.outputs, self.outputs, self.row_places, strict=True):
+            index = self._output_index(node, places)
+            level = self._level(node, index)
+            axes = self._inner(index)
+            if axes:
+                items.setdefault((level, axes, None), []).append((node, index, buffer))
+            else:
+                at_the_end.append((node, index, buffer))
+        for (node, index), level in self.levels.items():
+            if operator(node.op).kind == "reduction" and self._at_row(node, index):
+                inside, limit = self._reduced(node, index)
+                items.setdefault((level - 1, self._inner(inside), limit), []).append((node, index, None))
+        for key in sorted(items, key=lambda key: key[0]):
+            self._loop(key[1], key[2], items[key])
+        for node, index, buffer in at_the_end:
+            self._store(node, index, buffer, self.scopes[-1])
+        kernel.collapse()
+        return kernel
+
+    # -- which loops there are ---------------------------------------------------------------------------------------
+
+    def _output_index(self, node: Node, places: Sequence[int]) -> Indices:
+        index: list[Index | None] = [None] * len(node.shape)
+        for axis, place in zip(self.rows, places, strict=True):
+            index[place] = axis_index(axis)
+        inner = iter(self._inner_axes([n for k, n in enumerate(node.shape) if index[k] is None]))
+        return tuple([next(inner) if part is None else part for part in index])
+
+    def _inner_axes(self, extents: Sequence[int]) -> Indices:
+        """Loop variables within a row: the same for equal extents in the same order, so that loops can be shared."""
+        return tuple([axis_index(Axis(len(self.rows) + number, extent)) for number, extent in enumerate(extents)])
+
+    def _inner(self, index: Indices) -> tuple[Axis, ...]:
+        axes = {axis for part in index for axis in part.axes} - set(self.rows)
+        return tuple(sorted(axes, key=lambda axis: axis.number))
+
+    def _at_row(self, node: Node, index: Indices) -> bool:
+        """Whether a reduction at this index has one value for each row, by the rows' own axes: then it is a loop."""
+        named = [part for part in index if part != ZERO]
+        return sorted(named, key=str) == sorted([part for part in self.row_index if part != ZERO], key=str)
+
+    def _reduced(self, node: Node, index: Indices) -> tuple[Indices, Index | None]:
+        """Index into a reduction's operand with the reduced axes as loops; and the limit of a blocked one."""
+        (source,), axis, block = node.inputs, node.params["axis"], node.params.get("block")
+        if block is not None:
+            length = source.shape[-1]
+            (within,) = self._inner_axes([min(block, length)])
+            start = index[-1] * block
+            return (*index[:-1], start + within), None if length % block == 0 else Index(length) - start
+        inner = iter(self._inner_axes([source.shape[a] for a in axis]))
+        outer = iter(index)
+        return tuple([next(inner) if a in axis else next(outer) for a in range(len(source.shape))]), None
+
+    def _level(self, node: Node, index: Indices) -> int:
+        """How many loops must have ended before the node's value at `index` can be had."""
+        key = (node, index)
+        if key in self.levels:
+            return self.levels[key]
+        row = operator(node.op)
+        level = 0
+        if row.kind == "elementwise":
+            level = max((self._level(source, broadcast_index(source.shape, index)) for source in node.inputs), default=0)
+        elif row.kind == "reduction":
+            if self._at_row(node, index):
+                level = self._level(node.inputs[0], self._reduced(node, index)[0]) + 1
+            else:
+                level = max((self._level(node.inputs[0], place) for place in self._unrolled(node, index)), default=0)
+        elif row.pull is not None:
+            level = max((self._level(node.inputs[case.operand], case.index) for case in self._cases(node, index)), default=0)
+        self.levels[key] = level
+        return level
+
+    def _cases(self, node: Node, index: Indices) -> list[Case]:
+        """Where the element may come from: cases that cannot be are left out, tests that always hold too."""
+        pull = operator(node.op).pull
+        assert pull is not None
+        cases = []
+        for case in pull([source.shape for source in node.inputs], node.params, node.shape, index):
+            if any(test.never for test in case.tests):
+                continue
+            tests = tuple([test for test in case.tests if not test.always])
+            cases.append(Case(tests, case.operand, case.index))
+            if not tests:
+                break
+        return cases
+
+    def _unrolled(self, node: Node, index: Indices) -> list[Indices]:
+        (source,), axis = node.inputs, node.params["axis"]
+        places = []
+        for place in np.ndindex(*[source.shape[a] for a in axis]):
+            inner, outer = iter(place), iter(index)
+            places.append(tuple([Index(int(next(inner))) if a in axis else next(outer) for a in range(len(source.shape))]))
+        return places
+
+    # -- loops and stores --------------------------------------------------------------------------------------------
+
+    def _loop(self, axes: tuple[Axis, ...], limit: Index | None, items: list[tuple[Node, Indices, Buffer | None]]) -> None:
+        row = self.scopes[-1]
+        body = Scope(row, row.axes | set(axes))
+        loop = Loop(axes, body, limit=limit)
+        for node, index, buffer in items:
+            if buffer is not None:
+                self._store(node, index, buffer, body)
+                continue
+            fact = operator(node.op)
+            inside, _ = self._reduced(node, index)
+            value = self._pull(node.inputs[0], inside, body).used_in(body)
+            assert fact.identity is not None
+            result = Value("result", node.dtype, row, node=node, hint=node.op)
+            loop.accumulators.append(Accumulator(fact.combine, fact.identity(node.dtype), value, result))
+            row.known[node, index] = result
+        row.statements.append(loop)
+        for key, value in body.known.items():
+            self.earlier.setdefault(key, value)
+
+    def _store(self, node: Node, index: Indices, buffer: Buffer | None, scope: Scope) -> None:
+        assert buffer is not None
+        value = self._pull(node, index, scope).used_in(scope)
+        scope.statements.append(Store(buffer, flatten(index, buffer.strides), value, node.where))
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def _pull(self, node: Node, index: Indices, scope: Scope) -> Value:
+        """The value of `node` at `index`, made in the outermost scope that has the axes it depends on."""
+        row = operator(node.op)
+        if row.kind == "view":
+            (case,) = self._cases(node, index)
+            return self._pull(node.inputs[0], case.index, scope)
+        home = self._home(index, scope)
+        key = (node, index)
+        known = self._known(key, home)
+        if known is not None:
+            return known
+        value = self._kept(key, home) or self._make(node, index, home)
+        home.known[key] = value
+        self._place(value, home)
+        return value
+
+    def _place(self, value: Value, scope: Scope) -> None:
+        """Lists a value among the statements of its scope, once; constants and results stand where they are used."""
+        if value.kind not in ("constant", "result") and value not in self.placed:
+            self.placed.add(value)
+            scope.statements.append(value)
+
+    def _known(self, key: tuple[Node, Indices], scope: Scope | None) -> Value | None:
+        while scope is not None:
+            if key in scope.known:
+                return scope.known[key]
+            scope = scope.parent
+        return None
+
+    def _home(self, index: Indices, scope: Scope) -> Scope:
+        """The outermost scope around `scope` with all axes of the index; a branch is never left."""
+        axes = frozenset([axis for part in index for axis in part.axes])
+        while scope.parent is not None and axes <= scope.parent.axes and scope.axes != scope.parent.axes:
+            scope = scope.parent
+        return scope
+
+    def _kept(self, key: tuple[Node, Indices], scope: Scope) -> Value | None:
+        """The value that an earlier loop over the same axes made, where the target keeps it."""
+        earlier = self.earlier.get(key)
+        if earlier is None or earlier.scope.axes != scope.axes or earlier.scope.parent is not scope.parent:
+            return None
+        length = size_of([axis.extent for axis in scope.axes - self.scopes[-1].axes])
+        if not self.keep(key[0], length):
+            return None
+        origin = earlier.source or earlier
+        origin.keep = True
+        return Value("kept", origin.dtype, scope, node=origin.node, source=origin, hint=origin.hint)
+
+    def _make(self, node: Node, index: Indices, scope: Scope) -> Value:
+        row = operator(node.op)
+        if node in self.buffers:
+            buffer = self.buffers[node]
+            return Value("load", node.dtype, scope, buffer=buffer, index=flatten(index, buffer.strides), hint=buffer.name, node=node)
+        if node.op == "constant":
+            return Value("constant", node.dtype, scope, constant=node.params["value"][()], node=node)
+        if node.op == "iota":
+            return Value("place", node.dtype, scope, index=index[node.params["axis"]], node=node, hint="place")
+        if row.kind == "elementwise":
+            args = [self._pull(source, broadcast_index(source.shape, index), scope) for source in node.inputs]
+            return Value("apply", node.dtype, scope, tuple([arg.used_in(scope) for arg in args]), node, hint=node.op)
+        if row.kind == "reduction":
+            return self._written_out(node, index, scope)
+        return self._choose(node, self._cases(node, index), scope)
+
+    def _written_out(self, node: Node, index: Indices, scope: Scope) -> Value:
+        """A short reduction, term by term."""
+        places = self._unrolled(node, index)
+        fact = operator(node.op)
+        if not places:
+            assert fact.identity is not None
+            return Value("constant", node.dtype, scope, constant=fact.identity(node.dtype), node=node)
+        total = self._pull(node.inputs[0], places[0], scope)
+        joined = Node(fact.combine, (node.inputs[0], node.inputs[0]), {}, (), node.dtype, node.where)
+        for place in places[1:]:
+            term = self._pull(node.inputs[0], place, scope)
+            args = (total.used_in(scope), term.used_in(scope))
+            total = Value("apply", node.dtype, scope, args, joined, hint=node.op)
+            self._place(total, scope)
+        return total
+
+    def _choose(self, node: Node, cases: list[Case], scope: Scope) -> Value:
+        """Nested choices, one for each case but the last."""
+        case, rest = cases[0], cases[1:]
+        if not case.tests:
+            return self._pull(node.inputs[case.operand], case.index, scope)
+        yes, no = Scope(scope, scope.axes), Scope(scope, scope.axes)
+        yes_value = self._pull(node.inputs[case.operand], case.index, yes).used_in(yes)
+        no_value = self._choose(node, rest, no).used_in(no)
+        result = Value("result", node.dtype, scope, node=node, hint=node.op)
+        scope.statements.append(Choose(case.tests, yes, yes_value, no, no_value, result))
+        return result
+
+
+def build_kernel(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], keep: Keep) -> Kernel:
+    """The kernel of a fused node, reading and writing the given buffers."""
+    params: dict[str, Any] = dict(node.params)
+    return Builder(params["body"], params["rows"], inputs, outputs, keep).build(name)

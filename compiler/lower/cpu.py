@@ -1,0 +1,318 @@
+"""Prints kernels for the CPU: one function over a range of the outermost loop, so that threads can share it.
+
+    def softmax(lo, hi, x, out):
+        exp_row = local(1024, float32)
+        for i in range(lo, hi):
+            max_1 = float32(-inf)
+            for j in range(1024):
+                max_1 = maximum(max_1, x[1024 * i + j])
+            ...
+
+Inner loops are written for LLVM's vectoriser: unit strides, no branches, sums through `fold_add`, whose order is free.
+A reduction across rows works on a block of columns at once ("lanes"), so that it walks memory in order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numfuse.compiler.index import Axis, Index
+from numfuse.compiler.kernel import Kernel, Loop, Store, Value
+from numfuse.compiler.lower.expressions import Text, literal, scalar_type
+from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
+
+RUN = 4096
+"""Elements that are summed in one go; longer sums add up such runs, which keeps float32 sums as exact as NumPy's."""
+LANES = 64
+"""Columns that a reduction across rows works on at once."""
+LOCAL_BYTES = 65536
+"""Memory for the values kept between the loops of a row, on the thread's stack."""
+
+
+class CpuPrinter(Printer):
+    """Rows one after another; loops within a row one after another."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel)
+        self.tiles: dict[Value, str] = {}
+        self.loops = kernel.loops_over(kernel.rows)
+        self.split = split_axis(self.loops)
+
+    def source(self) -> Source:
+        self.name_loops()
+        parameters = buffer_parameters(self)
+        self.line(f"def {self.kernel.name}(lo, hi, {', '.join(p.name for p in parameters)}):")
+        self.depth += 1
+        start = len(self.lines)
+        self.rows()
+        if len(self.lines) == start:
+            self.line("pass")
+        source = Source(self.kernel.name, parameters, header(self.kernel, "cpu"), self.lines)
+        source.imports = "from numfuse.runtime.cpu.functions import *"
+        return source
+
+    def rows(self) -> None:
+        """The scopes around the rows, each in the loop it belongs to."""
+        self.statements(self.kernel.scopes[0])
+        self.declare_tiles()
+        opened = self.depth
+        for axis, scope in zip(self.kernel.rows, self.kernel.scopes[1:], strict=True):
+            loop = self.kernel.collapsed[axis]
+            if loop.number != axis.number:
+                continue
+            extent = "lo, hi" if loop == self.split else str(loop.extent)
+            self.line(f"for {self.axis_names[loop.number]} in range({extent}):")
+            self.depth += 1
+            if scope is not self.kernel.scopes[-1]:
+                self.statements(scope)
+        if self.kernel.rows:
+            self.statements(self.kernel.scopes[-1])
+        self.depth = opened
+
+    def declare_tiles(self) -> None:
+        for loop in self.kernel.loops:
+            for statement in loop.body.statements:
+                if isinstance(statement, Value) and statement.keep:
+                    name = self.names.new(f"{statement.hint}_row")
+                    self.tiles[statement] = name
+                    self.line(f"{name} = local({loop.length}, {scalar_type(statement.dtype)})")
+
+    def place_in_row(self, value: Value) -> str:
+        axes = tuple(sorted(value.scope.axes - self.kernel.scope.axes, key=lambda axis: axis.number))
+        place, step = Index(0), 1
+        for axis in reversed(axes):
+            place = place + Index(0, ((axis, step),))
+            step *= axis.extent
+        return self.expressions.index(place).text
+
+    def keep(self, value: Value, name: str) -> None:
+        self.line(f"{self.tiles[value]}[{self.place_in_row(value)}] = {name}")
+
+    def kept(self, value: Value) -> Text:
+        return Text(f"{self.tiles[value]}[{self.place_in_row(value)}]")
+
+    def loop(self, loop: Loop) -> None:
+        totals = []
+        for gathered in loop.accumulators:
+            name = self.names.new(gathered.result.hint, numbered=True)
+            totals.append(name)
+            self.line(f"{name} = {literal(gathered.identity, gathered.result.dtype).text}")
+            self.texts[gathered.result] = Text(name)
+        axes = self.kernel.loops_over(loop.axes)
+        opened = self.depth
+        for axis in axes[:-1]:
+            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
+            self.depth += 1
+        last = axes[-1]
+        name, end = self.axis_names[last.number], self.end(loop, last)
+        sums = [k for k, gathered in enumerate(loop.accumulators) if gathered.combine == "add" and gathered.result.dtype.kind in "fc"]
+        parts = list(totals)
+        if sums and (last.extent > RUN or (len(axes) > 1 and last.extent >= 32)):
+            if last.extent > RUN:
+                start = self.names.new("start")
+                self.line(f"for {start} in range(0, {end}, {RUN}):")
+                self.depth += 1
+                stop = f"min({start} + {RUN}, {end})"
+            else:
+                start, stop = "0", end
+            for k in sums:
+                parts[k] = self.names.new("part")
+                self.line(f"{parts[k]} = {literal(0, loop.accumulators[k].result.dtype).text}")
+            self.accumulate(loop, f"for {name} in range({start}, {stop}):", parts)
+            for k in sums:
+                self.line(f"{totals[k]} = {totals[k]} + {parts[k]}")
+        else:
+            self.accumulate(loop, f"for {name} in range({end}):", totals)
+        self.depth = opened
+        for gathered, total in zip(loop.accumulators, totals, strict=True):
+            if gathered.result.dtype == np.float16:
+                self.line(f"{total} = half({total})")
+
+    def end(self, loop: Loop, axis: Axis) -> str:
+        if loop.limit is None or axis.number != loop.axes[0].number:
+            return str(axis.extent)
+        return f"min({axis.extent}, {self.expressions.index(loop.limit).text})"
+
+    def accumulate(self, loop: Loop, head: str, names: list[str]) -> None:
+        with self.block(head):
+            self.statements(loop.body)
+            for gathered, name in zip(loop.accumulators, names, strict=True):
+                text = combined(gathered.combine, gathered.result.dtype, name, self.text(gathered.value))
+                self.line(f"{name} = {text}", gathered.result.node.where if gathered.result.node else None)
+
+
+class LanesPrinter(CpuPrinter):
+    """Blocks of neighbouring rows at once: each value of a row is a small array, one element for each row of the block."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel)
+        self.lane_axis = self.loops[-1]
+        self.lane = self.names.new("lane")
+        self.width = self.names.new("width")
+
+    def rows(self) -> None:
+        axis = self.lane_axis
+        self.statements(self.kernel.scopes[0])
+        self.columns: dict[Value, str] = {}
+        for value in self.crossing():
+            self.columns[value] = self.names.new(value.hint, numbered=True)
+            self.line(f"{self.columns[value]} = local({LANES}, {scalar_type(value.dtype)})")
+        opened = self.depth
+        for row_axis, scope in zip(self.kernel.rows[:-1], self.kernel.scopes[1:-1], strict=True):
+            loop = self.kernel.collapsed[row_axis]
+            if loop.number != row_axis.number:
+                continue
+            self.line(f"for {self.axis_names[loop.number]} in range({'lo, hi' if loop == self.split else loop.extent}):")
+            self.depth += 1
+            self.statements(scope)
+        first = self.names.new("first")
+        blocks = f"lo * {LANES}, min(hi * {LANES}, {axis.extent})" if self.split == axis else f"0, {axis.extent}"
+        self.line(f"for {first} in range({blocks}, {LANES}):")
+        self.depth += 1
+        self.line(f"{self.width} = min({LANES}, {axis.extent} - {first})")
+        self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
+        straight: list[Value | Store] = []
+        for statement in self.kernel.scope.statements:
+            if isinstance(statement, Loop):
+                self.straight(straight)
+                straight = []
+                self.loop(statement)
+            else:
+                straight.append(statement)  # type: ignore[arg-type]
+        self.straight(straight)
+        self.depth = opened
+
+    def crossing(self) -> list[Value]:
+        """The values of a row that are used in another stretch of code than where they are made."""
+        found = []
+        for statement in self.kernel.scope.statements:
+            if isinstance(statement, Loop):
+                found += [gathered.result for gathered in statement.accumulators]
+            elif isinstance(statement, Value):
+                found.append(statement)
+        return [value for value in found if value.kind == "result" or value.outer_uses or self.spans(value)]
+
+    def spans(self, value: Value) -> bool:
+        """Whether a loop stands between a value and one of its uses."""
+        statements = self.kernel.scope.statements
+        made = statements.index(value)
+        loop_met = False
+        for statement in statements[made:]:
+            loop_met = loop_met or isinstance(statement, Loop)
+            args = statement.args if isinstance(statement, Value) else (statement.value,) if isinstance(statement, Store) else ()
+            if loop_met and value in args:
+                return True
+        return False
+
+    def straight(self, statements: list[Value | Store]) -> None:
+        if not statements:
+            return
+        with self.block(f"for {self.lane} in range({self.width}):"):
+            for statement in statements:
+                self.statement(statement)
+
+    def value(self, value: Value) -> None:
+        column = self.columns.get(value)
+        if column is None:
+            super().value(value)
+            return
+        for place in self.expressions.repeats(value) if value.kind == "apply" else ():
+            self.bind(value.args[place])
+        self.line(f"{column}[{self.lane}] = {self.computed(value).text}", value.node.where if value.node else None)
+        self.texts[value] = Text(f"{column}[{self.lane}]")
+
+    def loop(self, loop: Loop) -> None:
+        names = [self.columns[gathered.result] for gathered in loop.accumulators]
+        for gathered, name in zip(loop.accumulators, names, strict=True):
+            self.texts[gathered.result] = Text(f"{name}[{self.lane}]")
+        self.fill(names, loop)
+        axes = self.kernel.loops_over(loop.axes)
+        sums = [k for k, gathered in enumerate(loop.accumulators) if gathered.combine == "add" and gathered.result.dtype.kind in "fc"]
+        parts, opened, run = list(names), self.depth, 256
+        for axis in axes:
+            name, end = self.axis_names[axis.number], self.end(loop, axis)
+            if sums and axis == axes[0] and axis.extent > 2 * run:
+                start = self.names.new("start")
+                for k in sums:
+                    parts[k] = self.names.new("part")
+                    self.line(f"{parts[k]} = local({LANES}, {scalar_type(loop.accumulators[k].result.dtype)})")
+                self.line(f"for {start} in range(0, {end}, {run}):")
+                self.depth += 1
+                summing = self.depth
+                self.fill([parts[k] for k in sums], loop, sums)
+                self.line(f"for {name} in range({start}, min({start} + {run}, {end})):")
+            else:
+                self.line(f"for {name} in range({end}):")
+            self.depth += 1
+        self.accumulate(loop, f"for {self.lane} in range({self.width}):", [f"{part}[{self.lane}]" for part in parts])
+        if parts != names:
+            self.depth = summing
+            with self.block(f"for {self.lane} in range({self.width}):"):
+                for k in sums:
+                    self.line(f"{names[k]}[{self.lane}] = {names[k]}[{self.lane}] + {parts[k]}[{self.lane}]")
+        self.depth = opened
+        halves = [name for gathered, name in zip(loop.accumulators, names, strict=True) if gathered.result.dtype == np.float16]
+        if halves:
+            with self.block(f"for {self.lane} in range({self.width}):"):
+                for name in halves:
+                    self.line(f"{name}[{self.lane}] = half({name}[{self.lane}])")
+
+    def fill(self, names: list[str], loop: Loop, places: list[int] | None = None) -> None:
+        if not names:
+            return
+        with self.block(f"for {self.lane} in range({self.width}):"):
+            for k, name in enumerate(names):
+                gathered = loop.accumulators[places[k] if places else k]
+                self.line(f"{name}[{self.lane}] = {literal(gathered.identity, gathered.result.dtype).text}")
+
+
+def split_axis(loops: list[Axis]) -> Axis | None:
+    """The loop whose range threads share: the outermost, unless it is too short to share and another is not."""
+    if not loops:
+        return None
+    if loops[0].extent >= 16:
+        return loops[0]
+    return max(loops, key=lambda axis: axis.extent)
+
+
+def wants_lanes(kernel: Kernel) -> bool:
+    """Whether neighbouring rows, and not the elements of a row, lie side by side in memory."""
+    loops = kernel.loops
+    if not loops or not kernel.rows or any(loop.limit is not None for loop in loops):
+        return False
+    lane = kernel.loops_over(kernel.rows)[-1]
+    across = along = 0
+    for loop in loops:
+        inner = kernel.loops_over(loop.axes)[-1]
+        for statement in loop.body.walk():
+            if isinstance(statement, Store):
+                return False
+            if isinstance(statement, Value) and statement.kind == "load":
+                assert statement.index is not None
+                across += abs(kernel.coef(statement.index, lane)) == 1
+                along += abs(kernel.coef(statement.index, inner)) == 1
+    return across > along and lane.extent >= 4
+
+
+def keep_on_cpu(work: int, length: int, itemsize: int) -> bool:
+    """Whether to keep a value for the row's next loop: where computing it again costs more than a pass through the cache."""
+    return work >= 10 and length * itemsize <= LOCAL_BYTES // 2
+
+
+def print_cpu(kernel: Kernel) -> Source:
+    return CpuPrinter(kernel).source()
+
+
+def print_lanes(kernel: Kernel) -> Source:
+    return LanesPrinter(kernel).source()
+
+
+def chunks(kernel: Kernel, lanes: bool) -> int:
+    """How many steps the shared loop has: the range that a launch cuts up."""
+    loops = kernel.loops_over(kernel.rows)
+    axis = split_axis(loops)
+    if axis is None:
+        return 1
+    return -(-axis.extent // LANES) if lanes and axis == loops[-1] else axis.extent
+
+

@@ -1,0 +1,238 @@
+"""What the targets' printers share: walking a kernel's statements and writing each as a line of Python.
+
+A printer makes a `Source`. It keeps short expressions that are used once inside the expression that uses them, and gives
+everything else a name; each line that computes something ends with the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from numfuse.compiler.graph import Location
+from numfuse.compiler.kernel import Buffer, Choose, Kernel, Loop, Scope, Statement, Store, Value
+from numfuse.compiler.lower.expressions import RESERVED, Expressions, Names, Text, literal, scalar_type
+
+INLINE = 64
+"""Longer expressions get a name of their own."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument of a kernel: a pointer to elements of `dtype`, or a 64-bit integer."""
+
+    name: str
+    dtype: np.dtype | None
+    output: bool = False
+
+
+@dataclass
+class Source:
+    """The printed kernel. `code` is what is compiled; `text` has the graph and the user's lines in comments too."""
+
+    name: str
+    parameters: list[Parameter]
+    header: list[str]
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    imports: str = ""
+
+    @property
+    def code(self) -> str:
+        return "\n".join(line for line, _ in self.lines) + "\n"
+
+    @property
+    def text(self) -> str:
+        width = 4 + max((len(line) for line, comment in self.lines if comment and len(line) < 90), default=0)
+        body = [f"{line:<{min(width, 94)}}# {comment}" if comment else line for line, comment in self.lines]
+        return "\n".join([*[f"# {line}".rstrip() for line in self.header], self.imports, "", "", *body]) + "\n"
+
+
+class Printer:
+    """Walks a kernel. A target overrides how rows are opened, how loops run, and how elements are read and written."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.expressions = Expressions(kernel)
+        self.names = Names(RESERVED)
+        self.texts: dict[Value, Text] = {}
+        self.depth = 0
+        self.lines: list[tuple[str, str]] = []
+        self.buffer_names = {buffer: self.names.new(buffer.name) for buffer in kernel.buffers}
+        self.axis_names: dict[int, str] = {}
+        self.where: Location | None = None
+
+    # -- lines -------------------------------------------------------------------------------------------------------
+
+    def line(self, text: str, where: Location | None = None) -> None:
+        self.lines.append(("    " * self.depth + text, str(where) if where else ""))
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.line(head)
+        self.depth += 1
+        before = len(self.lines)
+        yield
+        if len(self.lines) == before:
+            self.line("pass")
+        self.depth -= 1
+
+    def name_loops(self) -> None:
+        """i, j, k, ... from the outermost loop to the innermost."""
+        letters = iter("ijklmnpqrstuvw")
+        loops = self.kernel.loops_over(self.kernel.rows)
+        for loop in self.kernel.loops:
+            loops += [axis for axis in self.kernel.loops_over(loop.axes) if axis not in loops]
+        for axis in loops:
+            if axis.number not in self.axis_names:
+                name = self.names.new(next(letters, "index"))
+                self.axis_names[axis.number] = name
+                self.expressions.axis_text[axis.number] = Text(name)
+
+    # -- statements --------------------------------------------------------------------------------------------------
+
+    def statements(self, scope: Scope) -> None:
+        for statement in scope.statements:
+            self.statement(statement)
+
+    def statement(self, statement: Statement) -> None:
+        if isinstance(statement, Value):
+            self.value(statement)
+        elif isinstance(statement, Store):
+            self.store(statement)
+        elif isinstance(statement, Loop):
+            self.loop(statement)
+        else:
+            self.choose(statement)
+
+    def value(self, value: Value) -> None:
+        if value.kind == "apply":
+            for place in self.expressions.repeats(value):
+                self.bind(value.args[place])
+        text = self.computed(value)
+        where = value.node.where if value.node is not None else None
+        if value.uses == 1 and not value.outer_uses and not value.keep and len(text.text) <= INLINE:
+            self.texts[value] = text
+            return
+        name = self.names.new(value.hint, numbered=True)
+        self.line(f"{name} = {text.text}", where)
+        self.texts[value] = Text(name)
+        if value.keep:
+            self.keep(value, name)
+
+    def bind(self, value: Value) -> None:
+        """Gives an expression a name, where it has none yet."""
+        text = self.text(value)
+        if not text.text.isidentifier() and value.kind != "constant":
+            name = self.names.new(value.hint, numbered=True)
+            self.line(f"{name} = {text.text}", value.node.where if value.node else None)
+            self.texts[value] = Text(name)
+
+    def text(self, value: Value) -> Text:
+        if value.kind == "constant":
+            return literal(value.constant, value.dtype)
+        return self.texts[value]
+
+    def computed(self, value: Value) -> Text:
+        if value.kind == "load":
+            assert value.buffer is not None and value.index is not None
+            return self.load(value)
+        if value.kind == "place":
+            assert value.index is not None
+            place = self.expressions.index(value.index)
+            return place if value.dtype == np.int64 else Text(f"{scalar_type(value.dtype)}({place.text})")
+        if value.kind == "kept":
+            assert value.source is not None
+            return self.kept(value.source)
+        return self.expressions.apply(value, [self.text(arg) for arg in value.args])
+
+    def load(self, value: Value) -> Text:
+        assert value.buffer is not None and value.index is not None
+        element = f"{self.buffer_names[value.buffer]}[{self.expressions.index(value.index).text}]"
+        if value.dtype.kind == "b":
+            return Text(f"{element} != 0", 4)  # bools are bytes in memory
+        return Text(f"from_half({element})" if value.dtype == np.float16 else element)
+
+    def store(self, store: Store) -> None:
+        text = self.text(store.value).text
+        if store.buffer.dtype == np.float16:
+            text = f"to_half({text})"
+        elif store.buffer.dtype.kind == "b":
+            text = f"uint8({text})"
+        self.line(f"{self.buffer_names[store.buffer]}[{self.expressions.index(store.offset).text}] = {text}", store.where)
+
+    def choose(self, choose: Choose) -> None:
+        test = " and ".join(text for text in map(self.expressions.test, choose.tests) if text) or "True"
+        where = choose.result.node.where if choose.result.node else None
+        start = len(self.lines)
+        yes, no = self.branch(choose.yes, choose.yes_value), self.branch(choose.no, choose.no_value)
+        if len(self.lines) == start and len(yes.text) + len(no.text) + len(test) <= INLINE:
+            text = Text(f"{yes.at_least(2)} if {test} else {no.at_least(2)}", 1)
+            name = self.names.new(choose.result.hint, numbered=True)
+            self.line(f"{name} = {text.text}", where)
+            self.texts[choose.result] = Text(name)
+            return
+        del self.lines[start:]
+        name = self.names.new(choose.result.hint, numbered=True)
+        for head, scope, value in ((f"if {test}:", choose.yes, choose.yes_value), ("else:", choose.no, choose.no_value)):
+            with self.block(head):
+                text = self.branch(scope, value)
+                self.line(f"{name} = {text.text}", where)
+        self.texts[choose.result] = Text(name)
+
+    def branch(self, scope: Scope, value: Value) -> Text:
+        self.statements(scope)
+        return self.text(value)
+
+    # -- what targets decide -----------------------------------------------------------------------------------------
+
+    def loop(self, loop: Loop) -> None:
+        raise NotImplementedError
+
+    def keep(self, value: Value, name: str) -> None:
+        """Puts a value in the row's memory, for the loops that follow."""
+        raise NotImplementedError
+
+    def kept(self, value: Value) -> Text:
+        raise NotImplementedError
+
+
+def combined(combine: str, dtype: np.dtype, total: str, value: Text) -> str:
+    """One step of an accumulation. Float sums and products may be joined in any order, by `fold_*`."""
+    if combine in ("add", "multiply"):
+        if dtype.kind == "f":
+            return f"fold_{combine}({total}, {value.text})"
+        sign = "+" if combine == "add" else "*"
+        text = f"{total} {sign} {value.at_least(10 if sign == '+' else 11)}"
+        return f"{dtype.name}({text})" if dtype.kind in "iu" and dtype.itemsize < 8 else text
+    if combine in ("logical_or", "bitwise_or") or (combine in ("maximum", "fmax") and dtype.kind == "b"):
+        return _infix(total, "|", value.at_least(6), dtype)
+    if combine in ("logical_and", "bitwise_and") or (combine in ("minimum", "fmin") and dtype.kind == "b"):
+        return _infix(total, "&", value.at_least(8), dtype)
+    if combine == "bitwise_xor":
+        return _infix(total, "^", value.at_least(7), dtype)
+    return f"{combine}({total}, {value.text})"
+
+
+def _infix(total: str, sign: str, value: str, dtype: np.dtype) -> str:
+    text = f"{total} {sign} {value}"
+    return f"{dtype.name}({text})" if dtype.kind in "iu" and dtype.itemsize < 8 else text
+
+
+def header(kernel: Kernel, target: str) -> list[str]:
+    """The graph that the kernel computes, as comments."""
+    from numfuse.compiler.text import print_graph
+
+    return [f"kernel {kernel.name} for {target}", *print_graph(kernel.body).splitlines()]
+
+
+def buffer_parameters(printer: Printer) -> list[Parameter]:
+    return [Parameter(printer.buffer_names[b], b.dtype, b.output) for b in printer.kernel.buffers]
+
+
+def used_buffers(kernel: Kernel) -> list[Buffer]:
+    """The buffers that the kernel touches."""
+    touched = {id(buffer) for buffer, _ in kernel.accesses()}
+    return [buffer for buffer in kernel.buffers if id(buffer) in touched]

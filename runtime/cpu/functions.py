@@ -1,0 +1,298 @@
+"""The functions that kernels call, for Numba's CPU target. Importing this module imports Numba.
+
+Functions of one or two floats call the C library; inside a vectorised loop, LLVM replaces the call by glibc's vector
+library (libmvec) where the machine has it. The rest are LLVM instructions, or a few lines of Python that Numba compiles.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import llvmlite.ir as ir
+import numba
+import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numfuse.runtime.scalars import define
+from numpy import (  # noqa: F401
+    bool_, complex64, complex128, float32, float64, inf, int8, int16, int32, int64, nan, uint8, uint16, uint32, uint64,
+)  # fmt: skip
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
+VECTOR_WIDTHS = (("b", 16), ("d", 32), ("e", 64))
+"""libmvec's x86 variants by the letter in their names, and the bytes of a vector: SSE4, AVX2, AVX-512."""
+
+
+def _load_libmvec() -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL("libmvec.so.1")
+    except OSError:
+        return None
+    llvm.load_library_permanently("libmvec.so.1")
+    return library if hasattr(library, "_ZGVdN4v_exp") else None
+
+
+LIBMVEC = _load_libmvec()
+
+
+def vector_variants(symbol: str, scalar: ir.Type, arity: int) -> list[tuple[str, int]]:
+    """The vector forms of a C function that libmvec has: their names and widths."""
+    size = 4 if scalar == FLOAT else 8
+    found = []
+    for letter, nbytes in VECTOR_WIDTHS:
+        name = f"_ZGV{letter}N{nbytes // size}{'v' * arity}_{symbol}"
+        if LIBMVEC is not None and hasattr(LIBMVEC, name):
+            found.append((name, nbytes // size))
+    return found
+
+
+def call_c(builder: ir.IRBuilder, symbol: str, args: list[Any]) -> Any:
+    """Calls a C function of floats, and tells LLVM of its vector forms."""
+    scalar = args[0].type
+    symbol += "f" if scalar == FLOAT else ""
+    module = builder.module
+    function = cgutils.get_or_insert_function(module, ir.FunctionType(scalar, [scalar] * len(args)), symbol)
+    for attribute in ("readnone", "nounwind"):
+        function.attributes.add(attribute)
+    call = builder.call(function, args)
+    variants = vector_variants(symbol, scalar, len(args))
+    if variants:
+        told = ",".join(f"_ZGV_LLVM_N{width}{'v' * len(args)}_{symbol}({name})" for name, width in variants)
+        call.attributes._known = call.attributes._known | {f'"vector-function-abi-variant"="{told}"'}
+        call.attributes.add(f'"vector-function-abi-variant"="{told}"')
+        for name, width in variants:
+            vector = ir.VectorType(scalar, width)
+            declared = cgutils.get_or_insert_function(module, ir.FunctionType(vector, [vector] * len(args)), name)
+            _keep_declared(module, declared)
+    return call
+
+
+def _keep_declared(module: ir.Module, function: ir.Function) -> None:
+    """Keeps a function that nothing calls yet: LLVM's vectoriser may."""
+    pointer = ir.IntType(8).as_pointer()
+    known = module.globals.get("llvm.compiler.used")
+    kept = list(known.initializer.constant) if known is not None else []
+    if any(function.name in str(entry) for entry in kept):
+        return
+    kept.append(function.bitcast(pointer))
+    if known is not None:
+        del module.globals["llvm.compiler.used"]
+        module.scope.deregister("llvm.compiler.used") if hasattr(module.scope, "deregister") else module.scope._useset.discard("llvm.compiler.used")
+    used = ir.GlobalVariable(module, ir.ArrayType(pointer, len(kept)), "llvm.compiler.used")
+    used.linkage, used.section = "appending", "llvm.metadata"
+    used.initializer = ir.Constant(used.value_type, kept)
+
+
+def c_function(symbol: str, arity: int = 1) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return call_c(builder, symbol, list(args))
+
+    if arity == 1:
+        return intrinsic(lambda typing, x: (x(x), codegen))
+    return intrinsic(lambda typing, x, y: (x(x, x), lambda c, b, s, a: codegen(c, b, s, a)))
+
+
+def llvm_function(name: str, arity: int = 1, flags: tuple[str, ...] = ()) -> Any:
+    """An LLVM intrinsic that takes and gives one type."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        suffix = {FLOAT: "f32", DOUBLE: "f64"}.get(kind) or f"i{kind.width}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * arity), f"llvm.{name}.{suffix}")
+        return builder.call(function, args, fastmath=flags)
+
+    if arity == 1:
+        return intrinsic(lambda typing, x: (x(x), codegen))
+    return intrinsic(lambda typing, x, y: (x(x, x), codegen))
+
+
+def by_kind(floats: Callable[..., Any], signed: Callable[..., Any], unsigned: Callable[..., Any], arity: int = 1) -> Any:
+    """An intrinsic whose code is picked by the kind of its operands."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind = signature.args[0]
+        pick = floats if isinstance(kind, types.Float) else signed if kind.signed else unsigned
+        return pick(builder, *args)
+
+    if arity == 1:
+        return intrinsic(lambda typing, x: (x(x), codegen))
+    return intrinsic(lambda typing, x, y: (x(x, x), codegen))
+
+
+def float_call(name: str, flags: tuple[str, ...] = ()) -> Callable[..., Any]:
+    def call(builder: ir.IRBuilder, *args: Any) -> Any:
+        kind = args[0].type
+        suffix = "f32" if kind == FLOAT else "f64"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.{suffix}")
+        return builder.call(function, args, fastmath=flags)
+
+    return call
+
+
+def chosen(comparison: str, compare: str) -> Callable[..., Any]:
+    def call(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
+        return builder.select(getattr(builder, comparison)(compare, a, b), a, b)
+
+    return call
+
+
+def negated_if_negative(builder: ir.IRBuilder, a: Any) -> Any:
+    return builder.select(builder.icmp_signed("<", a, ir.Constant(a.type, 0)), builder.neg(a), a)
+
+
+def itself(builder: ir.IRBuilder, a: Any) -> Any:
+    return a
+
+
+_LIBM_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh"}
+_UNARY = (
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
+    "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
+)  # fmt: skip
+power = c_function("pow", 2)
+hypot = c_function("hypot", 2)
+arctan2 = c_function("atan2", 2)
+nextafter = c_function("nextafter", 2)
+fmod = c_function("fmod", 2)
+globals().update({name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY})
+sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
+copysign = llvm_function("copysign", 2)
+absolute = by_kind(float_call("fabs"), negated_if_negative, itself)
+maximum = by_kind(float_call("maximum", ("nsz",)), chosen("icmp_signed", ">"), chosen("icmp_unsigned", ">"), 2)
+minimum = by_kind(float_call("minimum", ("nsz",)), chosen("icmp_signed", "<"), chosen("icmp_unsigned", "<"), 2)
+fmax = by_kind(float_call("maxnum", ("nsz",)), chosen("icmp_signed", ">"), chosen("icmp_unsigned", ">"), 2)
+fmin = by_kind(float_call("minnum", ("nsz",)), chosen("icmp_signed", "<"), chosen("icmp_unsigned", "<"), 2)
+
+
+def _fold(operation: str) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return getattr(builder, operation)(*args, flags=("reassoc", "nsz"))
+
+    return intrinsic(lambda typing, total, value: (total(total, total), codegen))
+
+
+fold_add, fold_multiply = _fold("fadd"), _fold("fmul")
+
+
+@intrinsic
+def local(typing: Any, length: Any, dtype: Any) -> Any:
+    """Memory on the thread's stack, as a pointer."""
+    if not isinstance(length, types.Literal):
+        return None
+    element = dtype.dtype if hasattr(dtype, "dtype") else types.boolean
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        with builder.goto_entry_block():
+            memory = builder.alloca(context.get_data_type(element), length.literal_value)
+            memory.align = 64
+        return memory
+
+    return types.CPointer(element)(length, dtype), codegen
+
+
+@intrinsic
+def from_half(typing: Any, bits: Any) -> Any:
+    return types.float32(types.uint16), lambda c, b, s, a: b.fpext(b.bitcast(b.trunc(a[0], ir.IntType(16)) if a[0].type.width > 16 else a[0], HALF), FLOAT)
+
+
+@intrinsic
+def to_half(typing: Any, x: Any) -> Any:
+    return types.uint16(types.float32), lambda c, b, s, a: b.bitcast(b.fptrunc(a[0], HALF), ir.IntType(16))
+
+
+@intrinsic
+def half(typing: Any, x: Any) -> Any:
+    """Rounds to float16. A float64 goes through a float32 that is rounded to odd, so that it is rounded once in effect."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        (value,) = args
+        if value.type == DOUBLE:
+            value = round_to_odd(builder, value)
+        return builder.fpext(builder.fptrunc(value, HALF), FLOAT)
+
+    return types.float32(x), codegen
+
+
+def round_to_odd(builder: ir.IRBuilder, value: Any) -> Any:
+    near = builder.fptrunc(value, FLOAT)
+    back = builder.fpext(near, DOUBLE)
+    bits = builder.bitcast(near, I32)
+    even = builder.icmp_unsigned("==", builder.and_(bits, ir.Constant(I32, 1)), ir.Constant(I32, 0))
+    inexact = builder.fcmp_ordered("!=", value, back)
+    grows = builder.xor(builder.fcmp_ordered(">", value, back), builder.fcmp_ordered("<", value, ir.Constant(DOUBLE, 0.0)))
+    moved = builder.select(grows, builder.add(bits, ir.Constant(I32, 1)), builder.sub(bits, ir.Constant(I32, 1)))
+    return builder.bitcast(builder.select(builder.and_(even, inexact), moved, bits), FLOAT)
+
+
+@intrinsic
+def signbit(typing: Any, x: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        integer = I32 if args[0].type == FLOAT else I64
+        return builder.icmp_signed("<", builder.bitcast(args[0], integer), ir.Constant(integer, 0))
+
+    return types.boolean(x), codegen
+
+
+@intrinsic
+def count_ones(typing: Any, x: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        count = builder.ctpop(args[0])
+        byte = ir.IntType(8)
+        return count if count.type == byte else builder.trunc(count, byte)
+
+    return types.uint8(x), codegen
+
+
+@intrinsic
+def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind, by = args[0].type, args[1]
+        by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
+        symbol = "ldexpf" if kind == FLOAT else "ldexp"
+        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by])
+
+    return x(x, exponent), codegen
+
+
+@intrinsic
+def like(typing: Any, x: Any, number: Any) -> Any:
+    """`number` in the type of `x`."""
+    number = types.unliteral(number)
+    return x(x, number), lambda context, builder, signature, args: context.cast(builder, args[1], number, x)
+
+
+@intrinsic
+def width(typing: Any, x: Any) -> Any:
+    """The bits of an integer."""
+    return types.int64(x), lambda context, builder, signature, args: ir.Constant(I64, x.bitwidth)
+
+
+def _frexp(result: int) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        symbol = "frexpf" if kind == FLOAT else "frexp"
+        with builder.goto_entry_block():
+            exponent = builder.alloca(I32)
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol)
+        mantissa = builder.call(function, [args[0], exponent])
+        return builder.load(exponent) if result else mantissa
+
+    return intrinsic(lambda typing, x: ((types.int32 if result else x)(x), codegen))
+
+
+frexp_mantissa, frexp_exponent = _frexp(0), _frexp(1)
+
+
+def _modulus(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    return call_c(builder, "hypot", [builder.extract_value(args[0], part) for part in (0, 1)])
+
+
+modulus = intrinsic(lambda typing, z: (z.underlying_float(z), _modulus))
+_PRIMITIVES = {**globals(), **{name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY}}
+
+NAMES: dict[str, Any] = {**_PRIMITIVES, **define(numba.njit(error_model="numpy"), _PRIMITIVES)}
+"""What printed kernels find: every name that the operator table's code uses."""

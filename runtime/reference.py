@@ -1,0 +1,93 @@
+"""The functions that kernels call, for elements that are NumPy scalars: what each name means.
+
+Generated source runs with these as plain Python, without a compiler; the simulator uses them too. The targets define the
+same names for their machine (`cpu/functions.py`, `cuda/functions.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import (  # noqa: F401  (names that kernels use)
+    bool_, complex64, complex128, float32, float64, inf, int8, int16, int32, int64, nan, uint8, uint16, uint32, uint64,
+)  # fmt: skip
+
+_SAME = (
+    "floor_divide", "remainder", "fmod", "absolute", "sign", "hypot", "heaviside", "maximum", "minimum", "fmax", "fmin",
+    "bitwise_count", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sqrt", "logaddexp",
+    "logaddexp2", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "arctan2",
+    "deg2rad", "rad2deg", "floor", "ceil", "trunc", "rint", "isinf", "isfinite", "signbit", "copysign", "nextafter", "spacing", "ldexp",
+    "power", "conjugate",
+)  # fmt: skip
+
+
+def modulus(z: Any) -> Any:
+    return np.absolute(z)
+
+
+def modf_fraction(x: Any) -> Any:
+    return np.modf(x)[0]
+
+
+def frexp_mantissa(x: Any) -> Any:
+    return np.frexp(x)[0]
+
+
+def frexp_exponent(x: Any) -> Any:
+    return np.frexp(x)[1]
+
+
+def fold_add(total: Any, value: Any) -> Any:
+    """An addition that may be done in any order."""
+    return total + value
+
+
+def fold_multiply(total: Any, value: Any) -> Any:
+    return total * value
+
+
+def half(x: Any) -> Any:
+    """`x` rounded to float16, held in float32."""
+    return float32(np.float16(x))
+
+
+def from_half(bits: Any) -> Any:
+    """The float32 of a float16 that is stored as 16 bits."""
+    return float32(np.uint16(bits).view(np.float16))
+
+
+def to_half(x: Any) -> Any:
+    """The 16 bits of the float16 of a float32."""
+    return np.float16(x).view(np.uint16)
+
+
+def local(length: int, dtype: Any) -> np.ndarray:
+    """A small array of the thread's own."""
+    return np.empty(length, dtype)
+
+
+_INTEGERS = ("floor_divide", "remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm", "left_shift", "right_shift")
+
+NAMES: dict[str, Any] = {
+    **{name: getattr(np, name) for name in _SAME},
+    **{f"int_{name}": getattr(np, name) for name in _INTEGERS},
+    **{
+        f.__name__: f
+        for f in (modulus, modf_fraction, frexp_mantissa, frexp_exponent, fold_add, fold_multiply, half, from_half, to_half, local)
+    },
+    **{t.__name__: t for t in (int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, complex64, complex128)},
+    "bool_": bool_,
+    "inf": inf,
+    "nan": nan,
+    "range": range,
+    "min": min,
+}
+
+
+def run_as_python(code: str, name: str) -> Callable[..., None]:
+    """The function that printed kernel code defines, as plain Python."""
+    scope: dict[str, Any] = dict(NAMES)
+    exec(compile(code, f"<kernel {name}>", "exec"), scope)
+    return scope[name]
