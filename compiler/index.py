@@ -98,7 +98,8 @@ class Index:
         sums = dict(self.terms)
         for atom, coef in other.terms:
             sums[atom] = sums.get(atom, 0) + coef
-        return Index(self.const + other.const, tuple((atom, coef) for atom, coef in sums.items() if coef))
+        _recombine(sums)
+        return Index(self.const + other.const, tuple([(atom, coef) for atom, coef in sums.items() if coef]))
 
     def __mul__(self, factor: int) -> Index:
         if factor == 1:
@@ -159,6 +160,17 @@ class Index:
 
 
 ZERO = Index(0)
+
+
+def _recombine(sums: dict[Atom, int]) -> None:
+    """`x // n * n + x % n` is `x`, where x is a single atom."""
+    for atom in [atom for atom in sums if isinstance(atom, Mod)]:
+        quotient = Floor(atom.inner, atom.n)
+        inner = atom.inner
+        if quotient in sums and sums[quotient] == sums[atom] * atom.n and inner.const == 0 and len(inner.terms) == 1:
+            (whole, step), coef = inner.terms[0], sums.pop(atom)
+            del sums[quotient]
+            sums[whole] = sums.get(whole, 0) + coef * step
 
 
 def axis_index(axis: Axis) -> Index:

@@ -192,6 +192,11 @@ class Kernel:
             elif isinstance(statement, Loop) and statement.limit is not None:
                 yield statement.limit
 
+    @property
+    def empty(self) -> bool:
+        """Whether there are no rows, and so nothing to do."""
+        return any(axis.extent == 0 for axis in self.rows)
+
     def collapse(self) -> None:
         """Finds the runs of axes that every index walks as one axis, so that one loop does for them."""
         indices = list(self.indices())

@@ -1,0 +1,32 @@
+"""numfuse: decorate a NumPy function, get fused CPU and CUDA kernels you can read."""
+
+from numfuse.compiler.graph import Graph, GraphError, Location, Node
+from numfuse.compiler.jit import JitFunction, jit
+from numfuse.compiler.lowered import Compiled, Kernel, Lowered
+from numfuse.compiler.staged import Traced
+from numfuse.compiler.text import GraphSyntaxError
+from numfuse.compiler.trace.errors import TracedValueError, TraceError, UnsupportedFunction
+from numfuse.compiler.types import Spec, UnsupportedDtype, parse_spec, spec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Compiled",
+    "Graph",
+    "GraphError",
+    "GraphSyntaxError",
+    "JitFunction",
+    "Kernel",
+    "Location",
+    "Lowered",
+    "Node",
+    "Spec",
+    "TraceError",
+    "Traced",
+    "TracedValueError",
+    "UnsupportedDtype",
+    "UnsupportedFunction",
+    "jit",
+    "parse_spec",
+    "spec",
+]

@@ -72,7 +72,7 @@ class Fuser:
         row = operator(node.op)
         reduction = None
         work = 0
-        if row.kind in ("elementwise", "view", "guarded"):
+        if row.kind in ("view", "guarded") or (row.kind == "elementwise" and in_kernels(node)):
             work = row.cost
             for source in node.inputs:
                 work += 0 if self._long_reduction(source) else self.work[source]
@@ -93,7 +93,7 @@ class Fuser:
             kind = operator(node.op).kind
             if node not in self.demands and node not in self.in_memory or is_scalar(node):
                 continue
-            if kind in ("elementwise", "guarded", "reduction") or node.op == "iota":
+            if kind in ("guarded", "reduction") or (kind == "elementwise" and in_kernels(node)) or node.op == "iota":
                 self._place(node)
             elif kind == "view":
                 self._place_view(node)
@@ -380,6 +380,11 @@ class Fuser:
             named = [part.terms[0][0] if part.terms else None for part in index]
             places.append(tuple(named.index(axis) for axis in cluster.rows))
         return tuple(places)
+
+
+def in_kernels(node: Node) -> bool:
+    """Whether kernels can compute this elementwise node; what they cannot is a library call."""
+    return operator(node.op).code_for([source.dtype for source in node.inputs]) is not None
 
 
 def reduced_length(node: Node) -> int:

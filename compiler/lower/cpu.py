@@ -14,6 +14,8 @@ A reduction across rows works on a block of columns at once ("lanes"), so that i
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 
 from numfuse.compiler.index import Axis, Index
@@ -207,7 +209,7 @@ class LanesPrinter(CpuPrinter):
     def straight(self, statements: list[Value | Store]) -> None:
         if not statements:
             return
-        with self.block(f"for {self.lane} in range({self.width}):"):
+        with self.lanes():
             for statement in statements:
                 self.statement(statement)
 
@@ -222,48 +224,27 @@ class LanesPrinter(CpuPrinter):
         self.texts[value] = Text(f"{column}[{self.lane}]")
 
     def loop(self, loop: Loop) -> None:
+        """Each column is summed in order, as NumPy does it."""
         names = [self.columns[gathered.result] for gathered in loop.accumulators]
         for gathered, name in zip(loop.accumulators, names, strict=True):
             self.texts[gathered.result] = Text(f"{name}[{self.lane}]")
-        self.fill(names, loop)
-        axes = self.kernel.loops_over(loop.axes)
-        sums = [k for k, gathered in enumerate(loop.accumulators) if gathered.combine == "add" and gathered.result.dtype.kind in "fc"]
-        parts, opened, run = list(names), self.depth, 256
-        for axis in axes:
-            name, end = self.axis_names[axis.number], self.end(loop, axis)
-            if sums and axis == axes[0] and axis.extent > 2 * run:
-                start = self.names.new("start")
-                for k in sums:
-                    parts[k] = self.names.new("part")
-                    self.line(f"{parts[k]} = local({LANES}, {scalar_type(loop.accumulators[k].result.dtype)})")
-                self.line(f"for {start} in range(0, {end}, {run}):")
-                self.depth += 1
-                summing = self.depth
-                self.fill([parts[k] for k in sums], loop, sums)
-                self.line(f"for {name} in range({start}, min({start} + {run}, {end})):")
-            else:
-                self.line(f"for {name} in range({end}):")
+        with self.lanes():
+            for gathered, name in zip(loop.accumulators, names, strict=True):
+                self.line(f"{name}[{self.lane}] = {literal(gathered.identity, gathered.result.dtype).text}")
+        opened = self.depth
+        for axis in self.kernel.loops_over(loop.axes):
+            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
             self.depth += 1
-        self.accumulate(loop, f"for {self.lane} in range({self.width}):", [f"{part}[{self.lane}]" for part in parts])
-        if parts != names:
-            self.depth = summing
-            with self.block(f"for {self.lane} in range({self.width}):"):
-                for k in sums:
-                    self.line(f"{names[k]}[{self.lane}] = {names[k]}[{self.lane}] + {parts[k]}[{self.lane}]")
+        self.accumulate(loop, f"for {self.lane} in range({self.width}):", [f"{name}[{self.lane}]" for name in names])
         self.depth = opened
         halves = [name for gathered, name in zip(loop.accumulators, names, strict=True) if gathered.result.dtype == np.float16]
         if halves:
-            with self.block(f"for {self.lane} in range({self.width}):"):
+            with self.lanes():
                 for name in halves:
                     self.line(f"{name}[{self.lane}] = half({name}[{self.lane}])")
 
-    def fill(self, names: list[str], loop: Loop, places: list[int] | None = None) -> None:
-        if not names:
-            return
-        with self.block(f"for {self.lane} in range({self.width}):"):
-            for k, name in enumerate(names):
-                gathered = loop.accumulators[places[k] if places else k]
-                self.line(f"{name}[{self.lane}] = {literal(gathered.identity, gathered.result.dtype).text}")
+    def lanes(self) -> AbstractContextManager[None]:
+        return self.block(f"for {self.lane} in range({self.width}):")
 
 
 def split_axis(loops: list[Axis]) -> Axis | None:

@@ -171,7 +171,7 @@ class Expressions:
         text = ""
         for coef, part in terms:
             sign = "-" if coef < 0 else "+"
-            times = part.at_least(10) if abs(coef) == 1 else f"{abs(coef)} * {part.at_least(11)}"
+            times = part.at_least(9 if coef == 1 else 10) if abs(coef) == 1 else f"{abs(coef)} * {part.at_least(11)}"
             text = f"{text} {sign} {times}" if text else (f"-{times}" if coef < 0 else times)
         if index.const:
             text += f" {'-' if index.const < 0 else '+'} {abs(index.const)}"

@@ -39,14 +39,26 @@ class Source:
     lines: list[tuple[str, str]] = field(default_factory=list)
     imports: str = ""
 
+    def rename(self, name: str) -> None:
+        """Calls the function `name`; the body does not mention it."""
+        first, comment = self.lines[0]
+        self.lines[0] = (first.replace(f"def {self.name}(", f"def {name}(", 1), comment)
+        self.header[0] = self.header[0].replace(f"kernel {self.name} ", f"kernel {name} ", 1)
+        self.name = name
+
     @property
     def code(self) -> str:
         return "\n".join(line for line, _ in self.lines) + "\n"
 
     @property
+    def signature(self) -> str:
+        """The parameters' types, which the code depends on but does not name."""
+        return ",".join(str(parameter.dtype) for parameter in self.parameters)
+
+    @property
     def text(self) -> str:
         width = 4 + max((len(line) for line, comment in self.lines if comment and len(line) < 90), default=0)
-        body = [f"{line:<{min(width, 94)}}# {comment}" if comment else line for line, comment in self.lines]
+        body = [f"{line + '  ':<{min(width, 94)}}# {comment}" if comment else line for line, comment in self.lines]
         return "\n".join([*[f"# {line}".rstrip() for line in self.header], self.imports, "", "", *body]) + "\n"
 
 
@@ -164,23 +176,32 @@ class Printer:
         self.line(f"{self.buffer_names[store.buffer]}[{self.expressions.index(store.offset).text}] = {text}", store.where)
 
     def choose(self, choose: Choose) -> None:
-        test = " and ".join(text for text in map(self.expressions.test, choose.tests) if text) or "True"
+        test = self.test(choose)
         where = choose.result.node.where if choose.result.node else None
         start = len(self.lines)
         yes, no = self.branch(choose.yes, choose.yes_value), self.branch(choose.no, choose.no_value)
-        if len(self.lines) == start and len(yes.text) + len(no.text) + len(test) <= INLINE:
-            text = Text(f"{yes.at_least(2)} if {test} else {no.at_least(2)}", 1)
-            name = self.names.new(choose.result.hint, numbered=True)
-            self.line(f"{name} = {text.text}", where)
-            self.texts[choose.result] = Text(name)
-            return
-        del self.lines[start:]
         name = self.names.new(choose.result.hint, numbered=True)
-        for head, scope, value in ((f"if {test}:", choose.yes, choose.yes_value), ("else:", choose.no, choose.no_value)):
-            with self.block(head):
-                text = self.branch(scope, value)
-                self.line(f"{name} = {text.text}", where)
+        if len(self.lines) == start and len(yes.text) + len(no.text) + len(test) <= INLINE:
+            self.line(f"{name} = {yes.at_least(2)} if {test} else {no.at_least(2)}", where)
+        else:
+            del self.lines[start:]
+            self.branches(choose, name, "if")
         self.texts[choose.result] = Text(name)
+
+    def branches(self, choose: Choose, name: str, word: str) -> None:
+        """The statement form: a chain of `if` and `elif` that ends in one assignment each."""
+        where = choose.result.node.where if choose.result.node else None
+        with self.block(f"{word} {self.test(choose)}:"):
+            self.line(f"{name} = {self.branch(choose.yes, choose.yes_value).text}", where)
+        rest = choose.no.statements
+        if len(rest) == 1 and isinstance(rest[0], Choose) and rest[0].result is choose.no_value:
+            self.branches(rest[0], name, "elif")
+            return
+        with self.block("else:"):
+            self.line(f"{name} = {self.branch(choose.no, choose.no_value).text}", where)
+
+    def test(self, choose: Choose) -> str:
+        return " and ".join(text for text in map(self.expressions.test, choose.tests) if text) or "True"
 
     def branch(self, scope: Scope, value: Value) -> Text:
         self.statements(scope)

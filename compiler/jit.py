@@ -1,0 +1,211 @@
+"""`jit`: a function that is traced at its first call with arguments of a kind, and runs as fused kernels from then on."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from numfuse.compiler.lowered import Compiled, Lowered
+from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, trace_function
+from numfuse.compiler.trace.array import Array
+from numfuse.compiler.tree import Instance, Static, Tree
+from numfuse.runtime import devices, log
+
+ndarray = np.ndarray
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class JitFunction:
+    """A jitted function. Call it as the function itself; `trace` and `lower` show what it becomes.
+
+    The function is traced anew for each new combination of shapes, dtypes, strides and static values. Arguments may be arrays,
+    numbers, and lists, tuples, dicts and dataclasses of them; numbers are traced (one kernel for all values), while bools, strings, None and
+    what `static_argnames` names are plain Python values in the function.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any], owner: Any = None) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.options = options
+        self._static = frozenset(options["static_argnames"])
+        self._owner = owner
+        self._fast: dict[Any, Compiled] = {}
+        self._known: dict[Any, Compiled] = {}
+        self._bound: dict[int, JitFunction] = {}
+        self._lock = threading.RLock()
+        self._signature = inspect.signature(function)
+        self._labels = [name for name, p in self._signature.parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        unknown = (self._static | frozenset(options["donate"])) - set(self._signature.parameters)
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in self._signature.parameters.values())
+        if unknown and not takes_any:
+            raise ValueError(f"{function.__qualname__} has no argument {sorted(unknown)[0]!r}; it has {', '.join(self._signature.parameters)}")
+        self._disabled = os.environ.get("NUMFUSE_DISABLE_JIT", "0") not in ("", "0")
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self._call_method, instance)
+
+    def __repr__(self) -> str:
+        return f"<jit {getattr(self.function, '__qualname__', self.function)}>"
+
+    # -- calling -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            key = []
+            for arg in args:
+                if type(arg) is not ndarray:
+                    break
+                key.append((arg.dtype, arg.shape, arg.strides))
+            else:
+                compiled = self._fast.get(tuple(key))
+                if compiled is not None:
+                    return compiled.run(args, (args, kwargs))
+        return self._call(args, kwargs)
+
+    def _call_method(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._call((Instance(instance), *args), kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        leaves, names, tree = self._flatten(args, kwargs)
+        if self._disabled or any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
+            return self._plain(args, kwargs)
+        leaves = [_as_host_array(leaf) for leaf in leaves]
+        kinds = [leaf_of(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
+        key = (tree, tuple(kinds))
+        compiled = self._known.get(key)
+        if compiled is None:
+            with self._lock:
+                compiled = self._known.get(key)
+                if compiled is None:
+                    compiled = self._compile(tree, kinds, names, key)
+        if compiled.overlapping(leaves):
+            log.message("compile", f"{self!r}: arguments that it writes to share memory; NumPy runs it")
+            return self._plain(args, kwargs)
+        if compiled.direct and not kwargs and all(type(arg) is ndarray for arg in args):
+            self._fast[tuple([(arg.dtype, arg.shape, arg.strides) for arg in args])] = compiled
+        return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
+
+    def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args = tuple([arg.value if isinstance(arg, Instance) else arg for arg in args])
+        return self.function(*args, **kwargs)
+
+    def _compile(self, tree: Tree, kinds: Sequence[Leaf], names: Sequence[str], key: Any) -> Compiled:
+        log.message("compile", f"{self!r} for {', '.join(str(kind.spec) for kind in kinds)}")
+        traced = trace_function(self.function, tree, kinds, names, self.options)
+        self._known[key] = compiled = traced.lower().compile()
+        return compiled
+
+    def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[str], Tree]:
+        if self._static:
+            bound = self._signature.bind(*args, **kwargs)
+            for name in self._static & bound.arguments.keys():
+                bound.arguments[name] = Static(bound.arguments[name])
+            args, kwargs = bound.args, bound.kwargs
+        leaves: list[Any] = []
+        names: list[str] = []
+        return leaves, names, flatten_call(args, kwargs, leaves, names, self._labels)
+
+    # -- stages ------------------------------------------------------------------------------------------------------
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The function as a graph, for these arguments: arrays, or specs of them (`numfuse.spec`)."""
+        leaves, names, tree = self._flatten(args, kwargs)
+        kinds = [leaf_of(_as_host_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
+        return trace_function(self.function, tree, kinds, names, self.options)
+
+    def lower(self, *args: Any, target: str | None = None, arch: str | None = None, **kwargs: Any) -> Lowered:
+        """The function as kernels, in one step: `f.trace(*args).lower(target=..., arch=...)`."""
+        return self.trace(*args, **kwargs).lower(target=target, arch=arch)
+
+
+@overload
+def jit(fn: Callable[..., Any]) -> JitFunction: ...
+
+
+@overload
+def jit(
+    fn: None = None, *, target: str = "auto", static_argnames: str | Sequence[str] = (), fastmath: bool = False, donate: str | Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], JitFunction]: ...
+
+
+def jit(
+    fn: Callable[..., Any] | None = None,
+    *,
+    target: str = "auto",
+    static_argnames: str | Sequence[str] = (),
+    fastmath: bool = False,
+    donate: str | Sequence[str] = (),
+) -> Any:
+    """Compiles a NumPy function into fused kernels: `@jit`, `@jit(...)` or `jit(f)`.
+
+    target
+        `auto` (a GPU where there is one, else the CPU), `cpu`, `cuda`, or `cudasim` (Numba's CUDA simulator).
+    static_argnames
+        Names of arguments that the function needs as plain Python values (sizes, axes, flags). They must be hashable; each new value
+        is compiled anew.
+    fastmath
+        Lets the compiler reorder and approximate floating-point arithmetic, and assume that there are no NaNs and infinities.
+    donate
+        Names of array arguments that the caller does not use again: a result of the same shape and dtype may take their memory.
+
+    Raises ValueError for an unknown target or argument name; what the function does that cannot be traced is a
+    `TraceError` at the first call, naming the line.
+
+    >>> import numpy as np
+    >>> @jit
+    ... def hypotenuse(a, b):
+    ...     return np.sqrt(a * a + b * b)
+    >>> hypotenuse(np.array([3.0]), np.array([4.0]))
+    array([5.])
+    """
+    if fn is None:
+        return functools.partial(jit, target=target, static_argnames=static_argnames, fastmath=fastmath, donate=donate)
+    if target not in devices.TARGETS:
+        raise ValueError(f"unknown target {target!r}; the targets are {', '.join(devices.TARGETS)}")
+    if isinstance(fn, JitFunction):
+        fn = fn.function
+    if not callable(fn):
+        raise TypeError(f"jit takes a function, not {type(fn).__name__}")
+    options = {"target": target, "static_argnames": _names(static_argnames), "fastmath": fastmath, "donate": _names(donate)}
+    return JitFunction(fn, options)
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls a compiled function as the traced one is called, after checking that the arguments are of its kind."""
+    leaves, names, tree = JitFunction(compiled.traced.function, compiled.traced.options)._flatten(args, kwargs)
+    leaves = [_as_host_array(leaf) for leaf in leaves]
+    expected = compiled.traced.leaves
+    if tree != compiled.traced.arguments or len(leaves) != len(expected):
+        raise TypeError("the compiled function was traced with arguments of another structure, or other static values")
+    for leaf, name, kind in zip(leaves, names, expected, strict=True):
+        given = leaf_of(leaf, name)
+        strides = kind.strides if kind.strides is not None else given.strides
+        if given.spec != kind.spec or given.weak != kind.weak or given.strides != strides:
+            raise TypeError(f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind")
+    return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
+
+
+def _as_host_array(leaf: Any) -> Any:
+    """Arrays of other libraries in host memory, without a copy where they allow it."""
+    if isinstance(leaf, (ndarray, np.generic, int, float, complex, Array)) or not hasattr(leaf, "__dlpack__"):
+        return leaf
+    return leaf
+
+
+def _normal(leaf: Any) -> Any:
+    """What kernels take: NumPy scalars as 0-d arrays; copies of arrays in a foreign byte order or with odd strides."""
+    if type(leaf) is ndarray:
+        if leaf.dtype.isnative and not any(stride % leaf.itemsize for stride in leaf.strides):
+            return leaf
+        return np.ascontiguousarray(leaf.astype(leaf.dtype.newbyteorder("=")))
+    return np.asarray(leaf) if isinstance(leaf, (np.generic, ndarray)) else leaf

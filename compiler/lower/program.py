@@ -1,0 +1,260 @@
+"""From a graph of fused nodes to a program: kernels, library calls and views in order, and where each value lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.index import strides_of
+from numfuse.compiler.kernel import Buffer, Kernel
+from numfuse.compiler.lower import memory
+from numfuse.compiler.lower.expressions import Names
+from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.ops import operator
+from numfuse.compiler.types import Shape, size_of
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an argument lies in memory: strides in elements, and whether its start is a multiple of 16 bytes."""
+
+    strides: Shape
+    aligned: bool = True
+
+
+@dataclass
+class Value:
+    """An array of the program. `place`: an argument, a result, a stretch of the workspace, a constant, or a view."""
+
+    node: Node
+    place: Literal["argument", "result", "workspace", "constant", "view"]
+    number: int = 0
+    """Which argument or result; for the workspace, the offset in bytes."""
+
+    @property
+    def shape(self) -> Shape:
+        return self.node.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.node.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return size_of(self.shape) * self.dtype.itemsize
+
+
+@dataclass
+class Phase:
+    """One launch: a printed function, its launch shape (`extents`, whose meaning is the target's), and its arguments."""
+
+    source: Source
+    extents: dict[str, int]
+    values: list[int]
+
+
+@dataclass
+class LoweredKernel:
+    """A kernel of one or more phases. Kernels with the same code are the same kernel."""
+
+    name: str
+    node: Node
+    """The fused node that it computes; of several phases, the last."""
+    phases: list[Phase]
+    nbytes: int
+    """Bytes read and written, each array counted once."""
+    flops: int
+
+    @property
+    def source(self) -> str:
+        return "\n\n".join(phase.source.text for phase in self.phases)
+
+    @property
+    def code(self) -> str:
+        return "".join(phase.source.code for phase in self.phases)
+
+
+@dataclass
+class KernelStep:
+    kernel: LoweredKernel
+
+
+@dataclass
+class LibraryStep:
+    """A call of the operator's library function: NumPy (BLAS) on the CPU, cuBLAS on the GPU."""
+
+    node: Node
+    inputs: list[int]
+    output: int
+
+
+@dataclass
+class ViewStep:
+    """An array that is another one's memory, seen through a view operator."""
+
+    node: Node
+    input: int
+    output: int
+
+
+Step = KernelStep | LibraryStep | ViewStep
+
+
+@dataclass
+class Program:
+    """Steps over numbered values. Arguments come first, in order; `results` lists the values to return."""
+
+    graph: Graph
+    values: list[Value]
+    steps: list[Step]
+    results: list[int]
+    workspace: int = 0
+    """Bytes."""
+    uses: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def kernels(self) -> list[LoweredKernel]:
+        """In order of launching; one that runs several times stands there as often."""
+        return [step.kernel for step in self.steps if isinstance(step, KernelStep)]
+
+    @property
+    def library_calls(self) -> list[str]:
+        return [step.node.op for step in self.steps if isinstance(step, LibraryStep)]
+
+
+PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, Source, dict[str, int]]]
+"""A target's way from a fused node and its buffers to printed source and a launch shape."""
+
+
+class Lowering:
+    def __init__(self, graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> None:
+        self.graph = graph
+        self.layouts = dict(zip(graph.inputs, layouts, strict=True))
+        self.print_kernel = print_kernel
+        self.values: list[Value] = []
+        self.number: dict[Node, int] = {}
+        self.steps: list[Step] = []
+        self.names = Names(())
+        self.printed: dict[str, LoweredKernel] = {}
+        self.gets = {(node.inputs[0], node.params["result"]): node for node in graph.nodes if node.op == "get"}
+
+    def run(self) -> Program:
+        for place, node in enumerate(self.graph.inputs):
+            self._add(node, "argument", place)
+        results = {node: place for place, node in reversed(list(enumerate(self.graph.outputs)))}
+        for node in self.graph.nodes:
+            if node.op == "get":
+                continue
+            if node.op == "fused":
+                self._kernel(node, results)
+            elif node.op == "constant":
+                self._add(node, "constant")  # 0-d ones too: library calls take them
+            elif operator(node.op).kind == "view":
+                self._add(node, "view")
+                self.steps.append(ViewStep(node, self.number[node.inputs[0]], self.number[node]))
+            else:
+                self._add(node, "result" if node in results else "workspace", results.get(node, 0))
+                self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], self.number[node]))
+        program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
+        program.workspace = self._plan(program)
+        return program
+
+    def _add(self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0) -> int:
+        self.number[node] = len(self.values)
+        self.values.append(Value(node, place, number))
+        return self.number[node]
+
+    def _kernel(self, node: Node, results: dict[Node, int]) -> None:
+        body = node.params["body"]
+        outputs = [self.gets.get((node, place), node) for place in range(len(body.outputs))]
+        inputs = [self._buffer(inner, self.number[source]) for inner, source in zip(body.inputs, node.inputs, strict=True)]
+        written = []
+        for place, output in enumerate(outputs):
+            self._add(output, "result" if output in results else "workspace", results.get(output, 0))
+            inner = body.outputs[place]
+            name = "out" if len(outputs) == 1 else f"out_{place + 1}"
+            written.append(Buffer(name, inner.dtype, inner.shape, strides_of(inner.shape), output=True))
+        name = _identifier(body.name)
+        kernel, source, extents = self.print_kernel(node, name, inputs, written)
+        numbers = {id(buffer): number for buffer, number in zip(inputs, [self.number[n] for n in node.inputs], strict=True)}
+        numbers |= {id(buffer): self.number[output] for buffer, output in zip(written, outputs, strict=True)}
+        phase = Phase(source, extents, [numbers[id(buffer)] for buffer in kernel.buffers])
+        if kernel.empty:
+            return
+        nbytes = sum(self.values[number].nbytes for number in set(numbers.values()))
+        self.steps.append(KernelStep(self._named(LoweredKernel(name, node, [phase], nbytes, flops_of(body)))))
+
+    def _named(self, kernel: LoweredKernel) -> LoweredKernel:
+        """Gives the kernel a name of its own, unless an equal one was printed before: then its name."""
+        (phase,) = kernel.phases
+        wanted = phase.source.name
+        key = phase.source.code + phase.source.signature
+        if key in self.printed:
+            phase.source = self.printed[key].phases[0].source
+            kernel.name = self.printed[key].name
+            return kernel
+        kernel.name = self.names.new(wanted)
+        phase.source.rename(kernel.name)
+        self.printed[key] = kernel
+        return kernel
+
+    def _buffer(self, inner: Node, number: int) -> Buffer:
+        value = self.values[number]
+        layout = self.layouts.get(value.node) if value.place == "argument" else None
+        strides = layout.strides if layout is not None else strides_of(inner.shape)
+        aligned = layout.aligned if layout is not None else True
+        return Buffer(inner.name or "x", inner.dtype, inner.shape, strides, output=False, aligned=aligned)
+
+    def _plan(self, program: Program) -> int:
+        """Gives each intermediate its place in the workspace."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        origin: dict[int, int] = {}
+        for place, step in enumerate(program.steps):
+            for number in touched(step):
+                number = origin.get(number, number)
+                first.setdefault(number, place)
+                last[number] = place
+            if isinstance(step, ViewStep):
+                origin[step.output] = origin.get(step.input, step.input)
+        for number in program.results:
+            last[origin.get(number, number)] = len(program.steps)
+        kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
+        offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
+        for number, offset in zip(kept, offsets, strict=True):
+            program.values[number].number = offset
+        return size
+
+
+def touched(step: Step) -> list[int]:
+    """The values that a step reads or writes."""
+    if isinstance(step, KernelStep):
+        return [number for phase in step.kernel.phases for number in phase.values]
+    if isinstance(step, LibraryStep):
+        return [*step.inputs, step.output]
+    return [step.input, step.output]
+
+
+def flops_of(body: Graph) -> int:
+    """About how many additions' worth of work a kernel does: each operator's cost for each of its elements."""
+    total = 0
+    for node in body.nodes:
+        row = operator(node.op)
+        if row.kind == "elementwise":
+            total += row.cost * size_of(node.shape)
+        elif row.kind == "reduction":
+            total += size_of(node.inputs[0].shape)
+    return total
+
+
+def _identifier(name: str) -> str:
+    return name if name.isidentifier() and not name.startswith("_") else "kernel"
+
+
+def lower(graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> Program:
+    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned)."""
+    return Lowering(graph, layouts, print_kernel).run()

@@ -1,0 +1,276 @@
+"""Lowered and compiled functions: what a program is made of, as a user may look at it, and running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program, ViewStep, lower
+from numfuse.compiler.pipeline import Trail, optimize
+from numfuse.compiler.staged import Output, Traced, view_through
+from numfuse.compiler.targets import Target, find_target
+from numfuse.compiler.trace.recorder import Feed
+from numfuse.compiler.tree import Tree, follow, set_contents, unflatten
+from numfuse.compiler.types import type_text
+from numfuse.runtime import log
+from numfuse.runtime.devices import Device, device_for
+
+
+class Kernel:
+    """One kernel: its `name`, its `source` (readable Python), and for CUDA its `ptx` and `resources`."""
+
+    def __init__(self, lowered: LoweredKernel, device: Device, options: dict[str, Any]) -> None:
+        self._lowered = lowered
+        self._device = device
+        self._options = options
+        self.name = lowered.name
+        self.source = lowered.source
+
+    @property
+    def code(self) -> str:
+        """The source without comments: what is compiled."""
+        return self._lowered.code
+
+    @property
+    def ptx(self) -> str:
+        """The kernel's PTX. Raises AttributeError for kernels of another target than CUDA."""
+        return self._device.ptx(self._lowered, self._options)
+
+    @property
+    def assembly(self) -> str:
+        """The machine code, as text: x86 or ARM on the CPU, PTX on CUDA."""
+        return self._device.assembly(self._lowered, self._options)
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """`registers` a thread, `spill_bytes`, `shared_bytes`, and `threads` a block, of a CUDA kernel."""
+        return self._device.resources(self._lowered, self._options)
+
+    @property
+    def cost(self) -> dict[str, int]:
+        """`bytes` moved to and from memory, each array once, and `flops` (about; a library function counts about 20)."""
+        return {"bytes": self._lowered.nbytes, "flops": self._lowered.flops}
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name} for {self._device.name}>"
+
+
+@dataclass
+class Lowered:
+    """A function as a program of kernels for one target. `trail` has the graph after each pass, and the passes' times."""
+
+    traced: Traced
+    target: Target
+    device: Device
+    program: Program
+    trail: Trail
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The kernels in order of launching; one that is launched several times stands there as often."""
+        return [Kernel(kernel, self.device, self.traced.options) for kernel in self.program.kernels]
+
+    @property
+    def library_calls(self) -> list[str]:
+        """The operators that are library calls (matmul, ...), in order."""
+        return self.program.library_calls
+
+    @property
+    def graph(self) -> Any:
+        """The graph of fused nodes."""
+        return self.program.graph
+
+    def as_text(self) -> str:
+        """The program's steps, and the source of each kernel once."""
+        return program_text(self.program, self.device)
+
+    def explain(self) -> str:
+        """The kernels, and each place where fusion stopped with its reason and the user's line."""
+        return explain_text(self)
+
+    def compile(self) -> Compiled:
+        """Compiles every kernel. On a machine without the device it can be looked at, but not called."""
+        return Compiled(self)
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+
+def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
+    """Optimises a traced function for a target and prints its kernels."""
+    device = device_for(target_name, arch)
+    target = find_target(device.name)
+    trail = Trail(check=log.wanted("check"))
+    graph = optimize(traced.graph, target, trail=trail)
+    if log.wanted("passes"):
+        log.message("passes", f"{graph.name}\n{trail.table()}")
+    program = lower(graph, traced.layouts(), target.print_kernel)
+    if target.finish is not None:
+        target.finish(program)
+    device.check(program)
+    return Lowered(traced, target, device, program, trail)
+
+
+class Compiled:
+    """A function that is ready to run, for arguments of the specs it was traced with."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+        self.traced = lowered.traced
+        self.executable = lowered.device.compile(lowered.program, self.traced.options)
+        self._read = [_reader(feed, node.dtype) for feed, node in zip(self.traced.feeds, self.traced.graph.inputs, strict=True)]
+        self.simple = self._simple_result()
+        self.direct = not self.traced.writes and not any(feed.converted for feed in self.traced.feeds) and self._plain_layouts()
+
+    def _plain_layouts(self) -> bool:
+        """Whether every array argument is read as it lies."""
+        return all(layout is not None for layout in self.traced.layouts()) and not any(leaf.weak or leaf.scalar for leaf in self.traced.leaves)
+
+    def overlapping(self, leaves: Sequence[Any]) -> bool:
+        """Whether an argument that the function writes to shares memory with another one."""
+        written = [write.leaf for write in self.traced.writes if write.leaf is not None]
+        arrays = [(k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
+        return any(np.may_share_memory(leaves[w], leaf) for w in written for k, leaf in arrays if k != w)
+
+    # -- looking at it -----------------------------------------------------------------------------------------------
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        return self.lowered.kernels
+
+    @property
+    def library_calls(self) -> list[str]:
+        return self.lowered.library_calls
+
+    def as_text(self) -> str:
+        """The machine code of each kernel, as text."""
+        distinct = {kernel.name: kernel for kernel in self.kernels}
+        return "\n\n".join(f"; {name}\n{kernel.assembly}" for name, kernel in distinct.items())
+
+    def cost_analysis(self) -> dict[str, Any]:
+        """Bytes moved and flops, in all (`bytes`, `flops`) and of each launch (`kernels`). Library calls are not counted."""
+        kernels = [{"name": kernel.name, **kernel.cost} for kernel in self.kernels]
+        return {
+            "bytes": sum(kernel["bytes"] for kernel in kernels),
+            "flops": sum(kernel["flops"] for kernel in kernels),
+            "kernels": kernels,
+        }
+
+    def memory_analysis(self) -> dict[str, int]:
+        """Bytes of the `arguments`, the `results`, the `workspace` that intermediates share, and the `peak` of all of them."""
+        program = self.lowered.program
+        size = {
+            place: sum(value.nbytes for value in program.values if value.place == kind)
+            for place, kind in (("arguments", "argument"), ("results", "result"), ("constants", "constant"))
+        }
+        size["workspace"] = program.workspace
+        size["peak"] = sum(size.values())
+        return size
+
+    # -- calling it --------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls it as the traced function is called. Raises TypeError where an argument is not as it was traced."""
+        from numfuse.compiler.jit import call_compiled
+
+        return call_compiled(self, args, kwargs)
+
+    def run(self, leaves: Sequence[Any], call: tuple[Any, Any]) -> Any:
+        """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold."""
+        results = self.executable([read(leaves) for read in self._read])
+        for write in self.traced.writes:
+            target = leaves[write.leaf] if write.leaf is not None else write.captured
+            np.copyto(target, results[write.result], casting="unsafe")
+        if self.simple is not None:
+            return results[self.simple]
+        values = iter([_finished(output, results, leaves) for output in self.traced.outputs])
+        result, changed = unflatten(self.traced.tree, values)
+        for update, contents in zip(self.traced.updates, changed, strict=True):
+            set_contents(follow(call, update.path), update.keys, contents)
+        return result
+
+    def _simple_result(self) -> int | None:
+        """The graph's result that is the function's, where there is nothing more to it."""
+        traced = self.traced
+        if len(traced.outputs) != 1 or traced.updates or traced.tree.children[0].kind != "leaf":
+            return None
+        (output,) = traced.outputs
+        return output.result if not output.steps and not output.unwrap else None
+
+
+def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
+    """What takes a graph input's value from a call's leaves."""
+    if feed.captured is not None:
+        captured = feed.captured
+        return lambda leaves: captured
+    leaf, kind = feed.leaf, dtype.type
+    assert leaf is not None
+    if feed.converted:
+        return lambda leaves: np.asarray(kind(leaves[leaf]))  # Python numbers: out of range is NumPy's OverflowError
+    return lambda leaves: leaves[leaf]
+
+
+def _finished(output: Output, results: Sequence[Any], leaves: Sequence[Any]) -> Any:
+    if output.result is not None:
+        value = results[output.result]
+    else:
+        value = leaves[output.leaf] if output.leaf is not None else output.captured
+    if output.steps:
+        value = view_through(value, output.steps)
+    if output.unwrap:
+        return value[()] if output.unwrap == "scalar" else value.item()
+    return value
+
+
+def copied_statics(tree: Tree) -> bool:
+    """Whether the result holds plain arrays, which each call must return anew."""
+    return isinstance(tree.static, np.ndarray) or any(copied_statics(child) for child in tree.children)
+
+
+# -- text ----------------------------------------------------------------------------------------------------------------
+
+
+def program_text(program: Program, device: Device) -> str:
+    """The steps as a list, then each kernel's source."""
+    lines = [f"program {program.graph.name} for {device.describe()}"]
+    for number, step in enumerate(program.steps):
+        lines.append(f"  {number + 1}. {step_text(program, step)}")
+    lines.append(f"  workspace: {program.workspace} bytes")
+    sources = {kernel.name: kernel.source for kernel in program.kernels}
+    return "\n\n\n".join(["\n".join(lines), *sources.values()])
+
+
+def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> str:
+    def told(number: int) -> str:
+        value = program.values[number]
+        name = {"argument": value.node.name or "argument", "result": f"result{value.number + 1}"}.get(value.place)
+        name = name or (f"ws+{value.number}" if value.place == "workspace" else value.place)
+        return f"{name}: {type_text(value.shape, value.dtype)}"
+
+    if isinstance(step, KernelStep):
+        phases = []
+        for phase in step.kernel.phases:
+            extents = ", ".join(f"{key}={value}" for key, value in phase.extents.items())
+            phases.append(f"kernel {phase.source.name}[{extents}]({', '.join(told(number) for number in phase.values)})")
+        return "; ".join(phases)
+    if isinstance(step, LibraryStep):
+        return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {told(step.output)}"
+    return f"view {step.node.op}({told(step.input)}) -> {told(step.output)}"
+
+
+def explain_text(lowered: Lowered) -> str:
+    from numfuse.passes.fuse import Fuser
+
+    lines = [f"{len(lowered.program.kernels)} kernels, {len(lowered.library_calls)} library calls"]
+    lines += [f"  {step_text(lowered.program, step)}" for step in lowered.program.steps]
+    before = next(stage.graph for stage in reversed(lowered.trail.stages) if stage.name != "fuse")
+    fuser = Fuser(before, lowered.target.machine)
+    fuser.run()
+    for refusal in fuser.refusals:
+        node = refusal.producer
+        where = f"{node.where}: " if node.where else ""
+        lines.append(f"  not fused: {where}{node.op} ({type_text(node.shape, node.dtype)}): {refusal.reason}")
+    return "\n".join(lines)

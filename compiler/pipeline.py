@@ -1,0 +1,69 @@
+"""The pipeline: the passes in reading order. It can time each, check the graph after each, and keep what each made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from numfuse.compiler.graph import Graph
+from numfuse.compiler.targets import Target
+from numfuse.passes.cse import cse
+from numfuse.passes.dead import dead
+from numfuse.passes.expand import expand
+from numfuse.passes.fold import fold
+from numfuse.passes.fuse import fuse
+from numfuse.passes.simplify import simplify
+from numfuse.passes.split import split
+
+Pass = Callable[[Graph, Target], Graph]
+
+PASSES: tuple[tuple[str, Pass], ...] = (
+    ("fold", lambda graph, target: fold(graph)),
+    ("simplify", lambda graph, target: simplify(graph)),
+    ("cse", lambda graph, target: cse(graph)),
+    ("dead", lambda graph, target: dead(graph)),
+    ("expand", lambda graph, target: expand(graph)),
+    ("split", lambda graph, target: split(graph, target.few)),
+    ("tidy", lambda graph, target: dead(cse(simplify(graph)))),
+    ("fuse", lambda graph, target: fuse(graph, target.machine)),
+)
+"""`tidy` is simplify, cse and dead again, on what expand and split wrote."""
+
+
+@dataclass
+class Stage:
+    """What one pass made, and how long it took."""
+
+    name: str
+    graph: Graph
+    seconds: float
+
+
+@dataclass
+class Trail:
+    """The stages of one run of the pipeline. `check`: verify the graph after each pass."""
+
+    check: bool = False
+    stages: list[Stage] = field(default_factory=list)
+
+    def table(self) -> str:
+        """Each pass with its time and the number of nodes it left."""
+        lines = [f"{'pass':<10}{'ms':>8}{'nodes':>8}"]
+        lines += [f"{stage.name:<10}{stage.seconds * 1e3:>8.2f}{len(stage.graph.nodes):>8}" for stage in self.stages]
+        return "\n".join(lines)
+
+
+def optimize(graph: Graph, target: Target, *, last: str = "fuse", trail: Trail | None = None) -> Graph:
+    """Runs the passes up to and with the one named `last`. Raises KeyError for an unknown name."""
+    names = [name for name, _ in PASSES]
+    if last not in names:
+        raise KeyError(f"unknown pass {last!r}; the passes are {', '.join(names)}")
+    trail = trail if trail is not None else Trail()
+    for name, run in PASSES[: names.index(last) + 1]:
+        start = time.perf_counter()
+        graph = run(graph, target)
+        trail.stages.append(Stage(name, graph, time.perf_counter() - start))
+        if trail.check:
+            graph.check()
+    return graph

@@ -1,0 +1,232 @@
+"""The stages of a function, each an object that can be printed: Traced -> Lowered -> Compiled.
+
+They are what `jit` goes through by itself at a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.lower.program import Layout
+from numfuse.compiler.ops import operator
+from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
+from numfuse.compiler.trace.errors import telling_the_line
+from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
+from numfuse.compiler.types import Spec, supported
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What tracing needs to know of an argument: a Python number's type, or an array's spec and strides (in elements)."""
+
+    spec: Spec
+    weak: type | None = None
+    strides: tuple[int, ...] | None = None
+    scalar: bool = False
+    aligned: bool = True
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a leaf of the result is had: a result of the graph, or (`leaf`) an argument, seen through `steps`.
+
+    `unwrap`: `scalar` for a NumPy scalar, `number` for a Python number.
+    """
+
+    result: int | None
+    leaf: int | None = None
+    captured: np.ndarray | None = None
+    steps: tuple[Step, ...] = ()
+    unwrap: str = ""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A result of the graph that is put back into an argument, or a captured array, that the function wrote to."""
+
+    result: int
+    leaf: int | None
+    captured: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A list, dict or object among the arguments whose contents the function changed: it holds `keys` now. The new contents
+    stand behind the function's result, in the order of the updates."""
+
+    path: Path
+    keys: tuple[Hashable, ...]
+
+
+@dataclass
+class Traced:
+    """A function as a graph, with what connects it to Python: `feeds` for its inputs, `outputs` and `writes` for its results."""
+
+    function: Callable[..., Any]
+    graph: Graph
+    feeds: list[Feed]
+    leaves: list[Leaf]
+    arguments: Tree
+    """The shape of the call, (args, kwargs)."""
+    tree: Tree
+    """The shape of what it returns: the result, and the new contents of each update."""
+    outputs: list[Output]
+    writes: list[Write]
+    updates: list[Update] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_text(self) -> str:
+        return self.graph.as_text()
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+    def layouts(self) -> list[Layout | None]:
+        """How each graph input lies in memory."""
+        layouts: list[Layout | None] = []
+        for feed in self.feeds:
+            if feed.captured is not None:
+                layouts.append(layout_of(feed.captured))
+                continue
+            assert feed.leaf is not None
+            leaf = self.leaves[feed.leaf]
+            layouts.append(None if feed.converted or leaf.strides is None else Layout(leaf.strides, leaf.aligned))
+        return layouts
+
+    def lower(self, *, target: str | None = None, arch: str | None = None) -> Any:
+        """The program for a target: `cpu`, `cuda` (for any `arch`, `sm_90` say; no GPU is needed) or `cudasim`."""
+        from numfuse.compiler.lowered import lower_traced
+
+        return lower_traced(self, target or self.options.get("target", "auto"), arch)
+
+
+def layout_of(array: np.ndarray) -> Layout | None:
+    """An ndarray's layout; None where it must be copied to be read by a kernel (foreign byte order, odd strides)."""
+    itemsize = array.dtype.itemsize
+    if not array.dtype.isnative or any(stride % itemsize for stride in array.strides):
+        return None
+    strides = tuple([stride // itemsize if extent != 1 else 0 for stride, extent in zip(array.strides, array.shape, strict=True)])
+    return Layout(strides, array.ctypes.data % 16 == 0)
+
+
+def trace_function(
+    function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
+) -> Traced:
+    """Runs `function` once with arrays that record what is done to them."""
+    recorder = Recorder(function.__name__ if function.__name__.isidentifier() else "function")
+    arrays = [_argument(recorder, number, leaf, name) for number, (leaf, name) in enumerate(zip(leaves, names, strict=True))]
+    containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
+    args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
+    result = telling_the_line(function)(*args, **kwargs)
+    updates, changed = [], []
+    for path, container, before in containers:
+        now = contents(container)
+        if path != (1,) and (now.keys() != before.keys() or any(now[key] is not before[key] for key in now)):
+            updates.append(Update(path, tuple(now)))
+            changed.append(tuple(now.values()))
+    returned: list[Array] = []
+    result_tree = _flatten_result((result, tuple(changed)), returned)
+    traced = _assemble(recorder, arrays, returned)
+    return Traced(function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options)
+
+
+def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Array:
+    name = name if name.isidentifier() else f"x_{number}"
+    if leaf.weak is not None:
+        placeholder = Node("input", (), {}, (), leaf.spec.dtype, None, name)
+        return weak(recorder, leaf.weak, placeholder, number)
+    array = fresh(recorder, recorder.input(name, leaf.spec.shape, leaf.spec.dtype, Feed(number)), leaf.scalar)
+    if leaf.strides is not None:
+        array.strides = leaf.strides
+    return array
+
+
+def _flatten_result(value: Any, leaves: list[Any]) -> Tree:
+    """As `flatten`, but only traced arrays are leaves: everything else is returned as it is."""
+    if isinstance(value, Array):
+        leaves.append(value)
+        return Tree("leaf")
+    if isinstance(value, (list, tuple)):
+        return Tree("list" if isinstance(value, list) else "tuple", type(value), tuple([_flatten_result(v, leaves) for v in value]))
+    if isinstance(value, dict):
+        return Tree("dict", (type(value), tuple(value)), tuple([_flatten_result(v, leaves) for v in value.values()]))
+    return Tree("static", value)
+
+
+def _assemble(
+    recorder: Recorder, arrays: list[Array], returned: list[Array]
+) -> tuple[Graph, list[Feed], list[Output], list[Write]]:
+    """Sorts out what the graph computes and what is a view of an argument or of another result."""
+    owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {}
+    for number, array in enumerate(arrays):
+        owners[array.storage] = (number, None)
+    by_id = {id(feed.captured): feed.captured for feed in recorder.feeds if feed.captured is not None}
+    for key, array in recorder.arrays.items():
+        owners.setdefault(array.storage, (None, by_id[key]))
+    nodes: list[Node] = []
+    places: dict[Node, int] = {}
+
+    def result_of(node: Node) -> int:
+        if node not in places:
+            places[node] = len(nodes)
+            nodes.append(node)
+        return places[node]
+
+    writes = [Write(result_of(storage.value), *owner) for storage, owner in owners.items() if storage.written]
+    shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
+    outputs = []
+    for array in returned:
+        if array.storage in owners:
+            outputs.append(Output(None, *owners[array.storage], array.steps))
+        elif array.weak is not None:
+            outputs.append(Output(result_of(array.node), unwrap="number"))
+        elif array.scalar:
+            outputs.append(Output(result_of(array.node), unwrap="scalar"))
+        elif array.storage in shared:
+            outputs.append(Output(result_of(array.storage.value), steps=array.steps))
+        else:
+            outputs.append(Output(result_of(array.node)))
+    graph = recorder.graph(nodes)
+    return graph, recorder.feeds, outputs, writes
+
+
+def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
+    """The NumPy view of `array` that the recorded view steps make."""
+    for op, params in steps:
+        array = operator(op).reference(array, **params)
+    return array
+
+
+def leaf_of(value: Any, path: str) -> Leaf:
+    """What tracing needs to know of a leaf; raises UnsupportedDtype, and TypeError for array subclasses."""
+    if isinstance(value, Spec):
+        return Leaf(value)
+    if isinstance(value, np.generic):
+        return Leaf(Spec((), supported(value.dtype)), scalar=True)
+    if isinstance(value, np.ndarray):
+        if type(value) not in (np.ndarray, np.memmap):
+            raise TypeError(f"argument {path!r} is a {type(value).__name__}, which is not computed like an ndarray; pass np.asarray({path})")
+        layout = layout_of(value)
+        supported(value.dtype)
+        strides = None if layout is None else layout.strides
+        return Leaf(Spec(value.shape, supported(value.dtype)), None, strides, aligned=layout is None or layout.aligned)
+    kind = next(k for k in (int, float, complex) if isinstance(value, k))
+    return Leaf(Spec((), np.dtype({int: "i8", float: "f8", complex: "c16"}[kind])), kind)
+
+
+
+
+def flatten_call(args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str], labels: Sequence[str]) -> Tree:
+    """The tree and leaves of a call; `labels` are the parameters' names, for the positional arguments."""
+    positional = []
+    for number, value in enumerate(args):
+        label = labels[number] if number < len(labels) else f"{labels[-1] if labels else 'x'}_{number}"
+        positional.append(flatten(value, leaves, names, label))
+    keywords = Tree("dict", (dict, tuple(kwargs)), tuple([flatten(value, leaves, names, name) for name, value in kwargs.items()]))
+    return Tree("tuple", tuple, (Tree("tuple", tuple, tuple(positional)), keywords))

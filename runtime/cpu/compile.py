@@ -1,0 +1,107 @@
+"""Compiles printed kernels to object code with Numba, and loads object code with llvmlite alone.
+
+The split lets a process with a warm cache run without importing Numba: an object is a few kilobytes of machine code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.lower.printer import Source
+
+_lock = threading.Lock()
+_engine: Any = None
+_machine: Any = None
+
+
+def compile_source(source: Source, fastmath: bool = False) -> bytes:
+    """The symbol and the object code of a kernel: a function of (lo, hi, pointer, ...)."""
+    function = _numba_function(source, fastmath)
+    return function._wrapper_name.encode() + b"\0" + function._library._get_compiled_object()
+
+
+def assembly(source: Source, fastmath: bool = False) -> str:
+    """The kernel's machine code as text."""
+    return _numba_function(source, fastmath)._library.get_asm_str()
+
+
+def _numba_function(source: Source, fastmath: bool) -> Any:
+    """The kernel compiled by Numba, whose import takes a fifth of a second."""
+    from numba.core import types
+    from numba.core.ccallback import CFunc, _CFuncCompiler
+    from numba.core.compiler import Compiler as DefaultPipeline
+
+    from numfuse.runtime.cpu.functions import NAMES
+
+    class Compiler(_CFuncCompiler):
+        def _customize_flags(self, flags: Any) -> Any:
+            flags = super()._customize_flags(flags)
+            flags.noalias = True  # no argument overlaps another: the runtime sees to it
+            return flags
+
+    scope: dict[str, Any] = dict(NAMES)
+    exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
+    pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]
+    signature = ((types.int64, types.int64, *pointers), types.void)
+    options = {"error_model": "numpy", "fastmath": fastmath}
+    function = CFunc(scope[source.name], signature, {}, options)
+    function._compiler = Compiler(scope[source.name], CFunc._targetdescr, options, {}, DefaultPipeline)
+    function.compile()
+    return function
+
+
+def numba_type(dtype: np.dtype | None) -> Any:
+    """The type of an element in memory: bools are bytes, float16 is 16 bits."""
+    from numba.core import types
+    from numba.np.numpy_support import from_dtype
+
+    assert dtype is not None
+    if dtype.kind == "b":
+        return types.uint8
+    return types.uint16 if dtype == np.float16 else from_dtype(dtype)
+
+
+def load(compiled: bytes) -> int:
+    """The address of the kernel in object code that `compile_source` made. Raises OSError where it cannot be loaded."""
+    symbol, _, code = compiled.partition(b"\0")
+    return _load_object(symbol.decode(), code)
+
+
+def load_ir(name: str, text: str) -> int:
+    """The address of the function `name` in LLVM IR."""
+    import llvmlite.binding as llvm
+
+    _execution_engine()
+    module = llvm.parse_assembly(text)
+    return _load_object(name, _machine.emit_object(module))
+
+
+def _load_object(symbol: str, code: bytes) -> int:
+    import llvmlite.binding as llvm
+
+    with _lock:
+        engine = _execution_engine()
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        address = engine.get_function_address(symbol)
+    if not address:
+        raise OSError("the object code has no kernel in it")
+    return address
+
+
+def _execution_engine() -> Any:
+    global _engine, _machine
+    if _engine is None:
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        with contextlib.suppress(RuntimeError):  # no vector library: then no code calls it
+            llvm.load_library_permanently("libmvec.so.1")
+        _machine = llvm.Target.from_default_triple().create_target_machine(codemodel="jitdefault", jit=True)
+        _engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine)
+    return _engine

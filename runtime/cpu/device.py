@@ -1,0 +1,32 @@
+"""The CPU as a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numfuse.compiler.lower.program import LoweredKernel, Program
+from numfuse.runtime.cpu.executable import Executable
+
+
+class CpuDevice:
+    name = "cpu"
+
+    def describe(self) -> str:
+        return "cpu"
+
+    def check(self, program: Program) -> None:
+        """Every operator has a NumPy function at least."""
+
+    def compile(self, program: Program, options: dict[str, Any]) -> Executable:
+        return Executable(program, bool(options.get("fastmath")))
+
+    def ptx(self, kernel: LoweredKernel, options: dict[str, Any]) -> str:
+        raise AttributeError("a CPU kernel has no PTX; lower the function with target='cuda'")
+
+    def assembly(self, kernel: LoweredKernel, options: dict[str, Any]) -> str:
+        from numfuse.runtime.cpu.compile import assembly
+
+        return "\n".join(assembly(phase.source, bool(options.get("fastmath"))) for phase in kernel.phases)
+
+    def resources(self, kernel: LoweredKernel, options: dict[str, Any]) -> dict[str, int]:
+        raise AttributeError("a CPU kernel has no registers or shared memory to tell of; lower the function with target='cuda'")

@@ -1,0 +1,177 @@
+"""Runs a program on the CPU: kernels through their launchers, library calls through NumPy."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, Value, ViewStep
+from numfuse.compiler.ops import operator
+from numfuse.runtime import log
+from numfuse.runtime.cache import disk_cache
+from numfuse.runtime.cpu import compile as native
+from numfuse.runtime.cpu.launch import Launcher, launcher, range_launcher
+from numfuse.runtime.cpu.threads import pool, thread_count
+
+Arrays = list[Any]
+Run = Callable[[Arrays], None]
+
+BYTES_PER_SECOND, FLOPS_PER_SECOND = 10e9, 20e9
+"""A cautious guess at one core, to tell kernels that are worth sharing from those that are not."""
+SHARED_SECONDS = 60e-6
+"""A kernel that takes one core less than this is not worth waking another for."""
+PIECE_SECONDS = 20e-6
+HELD_SECONDS = 20e-6
+"""A kernel that takes less than this keeps the GIL: releasing it costs more than it gives."""
+
+_loaded: dict[str, int] = {}
+
+
+@lru_cache(maxsize=None)
+def machine_key() -> str:
+    """What compiled code depends on, beside its source: versions and the processor."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features().flatten()
+    versions = [importlib.metadata.version(name) for name in ("numfuse", "numba")] + [llvmlite.__version__]
+    return "|".join([*versions, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
+
+
+def kernel_address(source: Source, fastmath: bool) -> int:
+    """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now."""
+    key = hashlib.sha256(f"cpu|{fastmath}|{source.code}|{source.signature}|{machine_key()}".encode()).hexdigest()
+    address = _loaded.get(key)
+    if address is not None:
+        return address
+    cache = disk_cache()
+    code = cache.load(key)
+    if code is not None:
+        try:
+            _loaded[key] = address = native.load(code)
+            log.message("cache", f"hit {source.name} {key[:12]}")
+            return address
+        except (OSError, RuntimeError):
+            log.message("cache", f"{source.name} {key[:12]} does not load; it is compiled anew")
+    start = time.perf_counter()
+    code = native.compile_source(source, fastmath)
+    log.message("cache", f"miss {source.name} {key[:12]}: compiled in {time.perf_counter() - start:.2f} s")
+    cache.store(key, code, source.name, "cpu")
+    _loaded[key] = address = native.load(code)
+    return address
+
+
+class Executable:
+    """A compiled program. Call it with one ndarray for each argument; it returns the results as new ndarrays.
+
+    Arguments must have the shapes, dtypes and strides that the program was lowered for.
+    """
+
+    def __init__(self, program: Program, fastmath: bool = False) -> None:
+        self.program = program
+        self.results = program.results
+        self.arguments = sum(value.place == "argument" for value in program.values)
+        self.fresh = [(k, value.shape, value.dtype) for k, value in enumerate(program.values) if value.place == "result"]
+        self.workspaces: list[Arrays] = []
+        self.constants = {k: np.ascontiguousarray(v.node.params["value"]) for k, v in enumerate(program.values) if v.place == "constant"}
+        self.runs = [run for step in program.steps for run in self._runs(step, fastmath)]
+
+    def __call__(self, arguments: Sequence[Any]) -> list[Any]:
+        values = self._take_workspace()
+        values[: self.arguments] = arguments
+        for number, shape, dtype in self.fresh:
+            values[number] = np.empty(shape, dtype)
+        for run in self.runs:
+            run(values)
+        results = [values[number] for number in self.results]
+        self._give_back(values)
+        return results
+
+    def _take_workspace(self) -> Arrays:
+        """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""
+        try:
+            return self.workspaces.pop()
+        except IndexError:
+            pass
+        values: Arrays = [None] * len(self.program.values)
+        memory = np.empty(self.program.workspace + 64, np.uint8)
+        start = -memory.ctypes.data % 64
+        for number, value in enumerate(self.program.values):
+            if value.place == "workspace":
+                stretch = memory[start + value.number : start + value.number + value.nbytes]
+                values[number] = stretch.view(value.dtype).reshape(value.shape)
+            elif value.place == "constant":
+                values[number] = self.constants[number]
+        return values
+
+    def _give_back(self, values: Arrays) -> None:
+        for number, value in enumerate(self.program.values):
+            if value.place in ("argument", "result", "view"):
+                values[number] = None
+        if len(self.workspaces) < 8:
+            self.workspaces.append(values)
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def _runs(self, step: KernelStep | LibraryStep | ViewStep, fastmath: bool) -> list[Run]:
+        if isinstance(step, KernelStep):
+            return [phase_run(step.kernel, phase, fastmath) for phase in step.kernel.phases]
+        if isinstance(step, ViewStep):
+            return [view_run(step)]
+        return [library_run(step, self.program.values[step.output])]
+
+
+def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
+    """Launches one phase, on one thread or on all of them."""
+    address = kernel_address(phase.source, fastmath)
+    numbers, count = tuple(phase.values), phase.extents["count"]
+    share = 1.0 if phase is kernel.phases[0] else 0.01
+    seconds = share * max(kernel.nbytes / BYTES_PER_SECOND, kernel.flops / FLOPS_PER_SECOND)
+    if seconds < SHARED_SECONDS or count == 1 or thread_count() == 1:
+        return serial_run(launcher(address, len(numbers), 0, count, seconds > HELD_SECONDS), numbers)
+    pieces = max(2, min(count, 4 * thread_count(), int(seconds / PIECE_SECONDS)))
+    call = range_launcher(address, len(numbers))
+
+    def run(values: Arrays) -> None:
+        pool.run(call, count, pieces, tuple([values[number].ctypes.data for number in numbers]))
+
+    return run
+
+
+def serial_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
+    if len(numbers) == 2:
+        first, second = numbers
+        return lambda values: launch(values[first], values[second])
+    return lambda values: launch(*[values[number] for number in numbers])
+
+
+def view_run(step: ViewStep) -> Run:
+    reference, params = operator(step.node.op).reference, dict(step.node.params)
+
+    def run(values: Arrays) -> None:
+        values[step.output] = reference(values[step.input], **params)
+
+    return run
+
+
+def library_run(step: LibraryStep, output: Value) -> Run:
+    """The operator's NumPy function; matrix products write straight into their place."""
+    row, params = operator(step.node.op), dict(step.node.params)
+    numbers, place = tuple(step.inputs), step.output
+
+    def run(values: Arrays) -> None:
+        inputs = [values[number] for number in numbers]
+        with np.errstate(all="ignore"):
+            if isinstance(row.reference, np.ufunc) and not params:
+                row.reference(*inputs, out=values[place])
+            else:
+                values[place][...] = row.reference(*inputs, **params)
+
+    return run
