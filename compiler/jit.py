@@ -15,7 +15,9 @@ from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.tree import Instance, Static, Tree
+from numfuse.compiler.types import Spec
 from numfuse.runtime import devices, log
+from numfuse.runtime.cuda.array import DeviceArray
 
 ndarray = np.ndarray
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -75,7 +77,7 @@ class JitFunction:
         leaves, names, tree = self._flatten(args, kwargs)
         if self._disabled or any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
             return self._plain(args, kwargs)
-        leaves = [_as_host_array(leaf) for leaf in leaves]
+        leaves = [_known_array(leaf) for leaf in leaves]
         kinds = [leaf_of(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
         key = (tree, tuple(kinds))
         compiled = self._known.get(key)
@@ -116,7 +118,7 @@ class JitFunction:
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The function as a graph, for these arguments: arrays, or specs of them (`numfuse.spec`)."""
         leaves, names, tree = self._flatten(args, kwargs)
-        kinds = [leaf_of(_as_host_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
+        kinds = [leaf_of(_known_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
         return trace_function(self.function, tree, kinds, names, self.options)
 
     def lower(self, *args: Any, target: str | None = None, arch: str | None = None, **kwargs: Any) -> Lowered:
@@ -183,7 +185,7 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Calls a compiled function as the traced one is called, after checking that the arguments are of its kind."""
     leaves, names, tree = JitFunction(compiled.traced.function, compiled.traced.options)._flatten(args, kwargs)
-    leaves = [_as_host_array(leaf) for leaf in leaves]
+    leaves = [_known_array(leaf) for leaf in leaves]
     expected = compiled.traced.leaves
     if tree != compiled.traced.arguments or len(leaves) != len(expected):
         raise TypeError("the compiled function was traced with arguments of another structure, or other static values")
@@ -195,11 +197,18 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
     return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
 
 
-def _as_host_array(leaf: Any) -> Any:
-    """Arrays of other libraries in host memory, without a copy where they allow it."""
-    if isinstance(leaf, (ndarray, np.generic, int, float, complex, Array)) or not hasattr(leaf, "__dlpack__"):
+def _known_array(leaf: Any) -> Any:
+    """Arrays of other libraries as ndarrays or device arrays, without a copy."""
+    if isinstance(leaf, (ndarray, np.generic, int, float, complex, Array, DeviceArray, Spec)):
         return leaf
-    return leaf
+    on_device = hasattr(leaf, "__cuda_array_interface__")
+    if not on_device and hasattr(leaf, "__dlpack_device__"):
+        on_device = leaf.__dlpack_device__()[0] in (2, 13)  # CUDA, CUDA managed
+    if on_device:
+        from numfuse.runtime.cuda.gpu import gpu
+
+        return DeviceArray.from_foreign(gpu(), leaf)
+    return np.from_dlpack(leaf) if hasattr(leaf, "__dlpack__") else np.asarray(leaf)
 
 
 def _normal(leaf: Any) -> Any:

@@ -16,6 +16,7 @@ from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents, unflatten
 from numfuse.compiler.types import type_text
 from numfuse.runtime import log
+from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import Device, device_for
 
 
@@ -107,7 +108,7 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
     graph = optimize(traced.graph, target, trail=trail)
     if log.wanted("passes"):
         log.message("passes", f"{graph.name}\n{trail.table()}")
-    program = lower(graph, traced.layouts(), target.print_kernel)
+    program = lower(graph, traced.layouts(on_device=device.name != "cpu"), target.print_kernel)
     if target.finish is not None:
         target.finish(program)
     device.check(program)
@@ -127,7 +128,8 @@ class Compiled:
 
     def _plain_layouts(self) -> bool:
         """Whether every array argument is read as it lies."""
-        return all(layout is not None for layout in self.traced.layouts()) and not any(leaf.weak or leaf.scalar for leaf in self.traced.leaves)
+        layouts = self.traced.layouts()
+        return all(layout is not None for layout in layouts) and not any(leaf.weak or leaf.scalar for leaf in self.traced.leaves)
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
@@ -182,8 +184,7 @@ class Compiled:
         """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold."""
         results = self.executable([read(leaves) for read in self._read])
         for write in self.traced.writes:
-            target = leaves[write.leaf] if write.leaf is not None else write.captured
-            np.copyto(target, results[write.result], casting="unsafe")
+            write_back(leaves[write.leaf] if write.leaf is not None else write.captured, results[write.result])
         if self.simple is not None:
             return results[self.simple]
         values = iter([_finished(output, results, leaves) for output in self.traced.outputs])
@@ -199,6 +200,16 @@ class Compiled:
             return None
         (output,) = traced.outputs
         return output.result if not output.steps and not output.unwrap else None
+
+
+def write_back(target: Any, result: Any) -> None:
+    """Puts a result into an argument that the function wrote to."""
+    if isinstance(target, DeviceArray):
+        if not target.contiguous or not isinstance(result, DeviceArray):
+            raise ValueError("the function writes to a device array that is not C-contiguous; pass a contiguous one")
+        target.gpu.copy(target.address, result.address, target.nbytes)
+        return
+    np.copyto(target, result.numpy() if isinstance(result, DeviceArray) else result, casting="unsafe")
 
 
 def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
@@ -221,6 +232,7 @@ def _finished(output: Output, results: Sequence[Any], leaves: Sequence[Any]) -> 
     if output.steps:
         value = view_through(value, output.steps)
     if output.unwrap:
+        value = value.numpy() if isinstance(value, DeviceArray) else value
         return value[()] if output.unwrap == "scalar" else value.item()
     return value
 

@@ -19,6 +19,7 @@ from numfuse.compiler.trace.errors import telling_the_line
 from numfuse.compiler.trace.recorder import Feed, Recorder
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
 from numfuse.compiler.types import Spec, supported
+from numfuse.runtime.cuda.array import DeviceArray
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Leaf:
     strides: tuple[int, ...] | None = None
     scalar: bool = False
     aligned: bool = True
+    on_device: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,16 +89,17 @@ class Traced:
     def __str__(self) -> str:
         return self.as_text()
 
-    def layouts(self) -> list[Layout | None]:
-        """How each graph input lies in memory."""
+    def layouts(self, on_device: bool = False) -> list[Layout | None]:
+        """How each graph input lies in memory. `on_device`: host arrays are copied to a device first, in C order."""
         layouts: list[Layout | None] = []
         for feed in self.feeds:
             if feed.captured is not None:
-                layouts.append(layout_of(feed.captured))
+                layouts.append(None if on_device else layout_of(feed.captured))
                 continue
             assert feed.leaf is not None
             leaf = self.leaves[feed.leaf]
-            layouts.append(None if feed.converted or leaf.strides is None else Layout(leaf.strides, leaf.aligned))
+            as_it_lies = leaf.strides is not None and leaf.on_device == on_device and not feed.converted
+            layouts.append(Layout(leaf.strides, leaf.aligned) if as_it_lies and leaf.strides is not None else None)
         return layouts
 
     def lower(self, *, target: str | None = None, arch: str | None = None) -> Any:
@@ -199,7 +202,7 @@ def _assemble(
 def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
     """The NumPy view of `array` that the recorded view steps make."""
     for op, params in steps:
-        array = operator(op).reference(array, **params)
+        array = array.view_through(op, params) if isinstance(array, DeviceArray) else operator(op).reference(array, **params)
     return array
 
 
@@ -207,6 +210,9 @@ def leaf_of(value: Any, path: str) -> Leaf:
     """What tracing needs to know of a leaf; raises UnsupportedDtype, and TypeError for array subclasses."""
     if isinstance(value, Spec):
         return Leaf(value)
+    if isinstance(value, DeviceArray):
+        aligned = value.address % 16 == 0
+        return Leaf(Spec(value.shape, supported(value.dtype)), None, value.element_strides, aligned=aligned, on_device=True)
     if isinstance(value, np.generic):
         return Leaf(Spec((), supported(value.dtype)), scalar=True)
     if isinstance(value, np.ndarray):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel
-from numfuse.compiler.lower import cpu
+from numfuse.compiler.lower import cpu, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, PrintKernel, Program, Step, touched
@@ -50,6 +50,14 @@ def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buf
     return kernel, source, {"count": cpu.chunks(kernel, lanes)}
 
 
+def print_for_cuda(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]) -> tuple[Kernel, Source, dict[str, int]]:
+    work = work_of(node.params["body"])
+    columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
+    kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cuda.keep_on_cuda(work[n], length, columns))
+    source, launch = cuda.print_cuda(kernel)
+    return kernel, source, launch.extents()
+
+
 def join_phases(program: Program) -> None:
     """On the CPU the two stages of a split reduction are one kernel of two phases: the second one is a few sums."""
     readers = Counter(number for step in program.steps for number in set(touched(step)))
@@ -77,5 +85,8 @@ def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]
 CPU = Target("cpu", Machine(few_rows=4, row_bytes=512 * 1024), few=8, print_kernel=print_for_cpu, finish=join_phases)
 
 
+CUDA = Target("cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, print_kernel=print_for_cuda)
+
+
 def find_target(name: str) -> Target:
-    return {target.name: target for target in (CPU,)}[name]
+    return {"cpu": CPU, "cuda": CUDA, "cudasim": CUDA}[name]

@@ -58,7 +58,7 @@ def is_leaf(value: Any) -> bool:
         return True
     if isinstance(value, (int, float, complex)):
         return not isinstance(value, bool)
-    return hasattr(value, "__dlpack__") or hasattr(value, "__cuda_array_interface__") or hasattr(value, "__array_interface__")
+    return any(hasattr(value, name) for name in ("__dlpack__", "__cuda_array_interface__", "__array_interface__"))
 
 
 def flatten(value: Any, leaves: list[Any], names: list[str] | None = None, name: str = "") -> Tree:

@@ -10,9 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy import (  # noqa: F401  (names that kernels use)
-    bool_, complex64, complex128, float32, float64, inf, int8, int16, int32, int64, nan, uint8, uint16, uint32, uint64,
-)  # fmt: skip
 
 _SAME = (
     "floor_divide", "remainder", "fmod", "absolute", "sign", "hypot", "heaviside", "maximum", "minimum", "fmax", "fmin",
@@ -21,6 +18,25 @@ _SAME = (
     "deg2rad", "rad2deg", "floor", "ceil", "trunc", "rint", "isinf", "isfinite", "signbit", "copysign", "nextafter", "spacing", "ldexp",
     "power", "conjugate",
 )  # fmt: skip
+
+
+class Cast:
+    """A conversion as C does it: `uint8(300)` is 44."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def __call__(self, value: Any) -> Any:
+        return np.asarray(value).astype(self.dtype)[()]
+
+
+TYPES = {
+    name: Cast(name)
+    for name in (
+        "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64", "complex128",
+    )
+}  # fmt: skip
+float32 = TYPES["float32"]
 
 
 def modulus(z: Any) -> Any:
@@ -65,7 +81,7 @@ def to_half(x: Any) -> Any:
 
 def local(length: int, dtype: Any) -> np.ndarray:
     """A small array of the thread's own."""
-    return np.empty(length, dtype)
+    return np.empty(length, dtype.dtype)
 
 
 _INTEGERS = ("floor_divide", "remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm", "left_shift", "right_shift")
@@ -77,10 +93,10 @@ NAMES: dict[str, Any] = {
         f.__name__: f
         for f in (modulus, modf_fraction, frexp_mantissa, frexp_exponent, fold_add, fold_multiply, half, from_half, to_half, local)
     },
-    **{t.__name__: t for t in (int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, complex64, complex128)},
-    "bool_": bool_,
-    "inf": inf,
-    "nan": nan,
+    **TYPES,
+    "bool_": Cast(bool),
+    "inf": np.inf,
+    "nan": np.nan,
     "range": range,
     "min": min,
 }

@@ -20,7 +20,7 @@ import numpy as np
 
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
-from numfuse.compiler.lower.expressions import Text, literal, scalar_type
+from numfuse.compiler.lower.expressions import Text, initial, scalar_type
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 
 RUN = 4096
@@ -98,7 +98,7 @@ class CpuPrinter(Printer):
         for gathered in loop.accumulators:
             name = self.names.new(gathered.result.hint, numbered=True)
             totals.append(name)
-            self.line(f"{name} = {literal(gathered.identity, gathered.result.dtype).text}")
+            self.line(f"{name} = {initial(gathered.identity, gathered.result.dtype)}")
             self.texts[gathered.result] = Text(name)
         axes = self.kernel.loops_over(loop.axes)
         opened = self.depth
@@ -119,7 +119,7 @@ class CpuPrinter(Printer):
                 start, stop = "0", end
             for k in sums:
                 parts[k] = self.names.new("part")
-                self.line(f"{parts[k]} = {literal(0, loop.accumulators[k].result.dtype).text}")
+                self.line(f"{parts[k]} = {initial(0, loop.accumulators[k].result.dtype)}")
             self.accumulate(loop, f"for {name} in range({start}, {stop}):", parts)
             for k in sums:
                 self.line(f"{totals[k]} = {totals[k]} + {parts[k]}")
@@ -230,7 +230,7 @@ class LanesPrinter(CpuPrinter):
             self.texts[gathered.result] = Text(f"{name}[{self.lane}]")
         with self.lanes():
             for gathered, name in zip(loop.accumulators, names, strict=True):
-                self.line(f"{name}[{self.lane}] = {literal(gathered.identity, gathered.result.dtype).text}")
+                self.line(f"{name}[{self.lane}] = {initial(gathered.identity, gathered.result.dtype)}")
         opened = self.depth
         for axis in self.kernel.loops_over(loop.axes):
             self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")

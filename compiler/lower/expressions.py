@@ -90,6 +90,11 @@ def literal(value: Any, dtype: np.dtype) -> Text:
     return digits if dtype == np.float64 else Text(f"{scalar_type(dtype)}({digits.text})")
 
 
+def initial(value: Any, dtype: np.dtype) -> str:
+    """What an accumulator starts from: as `literal`, but float64 by name too, so that plain Python divides it as NumPy does."""
+    return f"float64({_digits(value, dtype)})" if dtype == np.float64 else literal(value, dtype).text
+
+
 def _digits(value: Any, dtype: np.dtype) -> str:
     number = float(value)
     if number != number:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from numfuse.compiler.graph import Location
-from numfuse.compiler.kernel import Buffer, Choose, Kernel, Loop, Scope, Statement, Store, Value
+from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
 from numfuse.compiler.lower.expressions import RESERVED, Expressions, Names, Text, literal, scalar_type
 
 INLINE = 64
@@ -162,18 +162,24 @@ class Printer:
 
     def load(self, value: Value) -> Text:
         assert value.buffer is not None and value.index is not None
-        element = f"{self.buffer_names[value.buffer]}[{self.expressions.index(value.index).text}]"
-        if value.dtype.kind == "b":
-            return Text(f"{element} != 0", 4)  # bools are bytes in memory
-        return Text(f"from_half({element})" if value.dtype == np.float16 else element)
+        return self.from_memory(f"{self.buffer_names[value.buffer]}[{self.expressions.index(value.index).text}]", value.dtype)
 
     def store(self, store: Store) -> None:
-        text = self.text(store.value).text
-        if store.buffer.dtype == np.float16:
-            text = f"to_half({text})"
-        elif store.buffer.dtype.kind == "b":
-            text = f"uint8({text})"
-        self.line(f"{self.buffer_names[store.buffer]}[{self.expressions.index(store.offset).text}] = {text}", store.where)
+        element = f"{self.buffer_names[store.buffer]}[{self.expressions.index(store.offset).text}]"
+        self.line(f"{element} = {self.to_memory(self.text(store.value).text, store.buffer.dtype)}", store.where)
+
+    @staticmethod
+    def from_memory(element: str, dtype: np.dtype) -> Text:
+        """An element as a value: bools are bytes in memory, and float16 is computed in float32."""
+        if dtype.kind == "b":
+            return Text(f"{element} != 0", 4)
+        return Text(f"from_half({element})" if dtype == np.float16 else element)
+
+    @staticmethod
+    def to_memory(text: str, dtype: np.dtype) -> str:
+        if dtype.kind == "b":
+            return f"uint8({text})"
+        return f"to_half({text})" if dtype == np.float16 else text
 
     def choose(self, choose: Choose) -> None:
         test = self.test(choose)
@@ -251,9 +257,3 @@ def header(kernel: Kernel, target: str) -> list[str]:
 
 def buffer_parameters(printer: Printer) -> list[Parameter]:
     return [Parameter(printer.buffer_names[b], b.dtype, b.output) for b in printer.kernel.buffers]
-
-
-def used_buffers(kernel: Kernel) -> list[Buffer]:
-    """The buffers that the kernel touches."""
-    touched = {id(buffer) for buffer, _ in kernel.accesses()}
-    return [buffer for buffer in kernel.buffers if id(buffer) in touched]

@@ -1,0 +1,74 @@
+"""Runs a program on a GPU: arguments that are in host memory are copied in, results are copied out if no argument was on the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, ViewStep
+from numfuse.runtime.cuda.array import DeviceArray
+from numfuse.runtime.cuda.blas import Blas
+from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
+
+
+class CudaExecutable:
+    """A compiled program. Call it with one array for each argument (NumPy or device arrays).
+
+    Results are NumPy arrays where all arguments are, else device arrays. `gpu` is asked for at the first call, so that compiling needs none.
+    """
+
+    def __init__(self, program: Program, arch: str, options: dict[str, Any], gpu: Any) -> None:
+        self.program = program
+        self._gpu = gpu
+        self.kernels = {
+            phase.source.code: compiled_kernel(phase.source, arch, phase.extents["block"], bool(options.get("fastmath")))
+            for kernel in program.kernels
+            for phase in kernel.phases
+        }
+        self._loaded: dict[int, Any] = {}
+        self._constants: dict[int, DeviceArray] = {}
+        self._blas: Blas | None = None
+
+    def __call__(self, arguments: Sequence[Any]) -> list[Any]:
+        gpu = self._gpu()
+        on_device = any(isinstance(argument, DeviceArray) for argument in arguments)
+        values: list[Any] = [None] * len(self.program.values)
+        workspace = DeviceArray.empty(gpu, (self.program.workspace,), np.dtype("u1")) if self.program.workspace else None
+        for number, value in enumerate(self.program.values):
+            if value.place == "argument":
+                given = arguments[value.number]
+                values[number] = given if isinstance(given, DeviceArray) else DeviceArray.from_host(gpu, given)
+            elif value.place == "result":
+                values[number] = DeviceArray.empty(gpu, value.shape, value.dtype)
+            elif value.place == "workspace":
+                assert workspace is not None
+                values[number] = DeviceArray(gpu, workspace.address + value.number, value.shape, value.dtype, owner=workspace)
+            elif value.place == "constant" and value.shape:
+                if number not in self._constants:
+                    self._constants[number] = DeviceArray.from_host(gpu, value.node.params["value"])
+                values[number] = self._constants[number]
+        for step in self.program.steps:
+            self._run(gpu, step, values)
+        results = [values[number] for number in self.program.results]
+        return results if on_device else [result.numpy() for result in results]
+
+    def _run(self, gpu: Any, step: KernelStep | LibraryStep | ViewStep, values: list[Any]) -> None:
+        if isinstance(step, ViewStep):
+            values[step.output] = values[step.input].view_through(step.node.op, dict(step.node.params))
+            return
+        if isinstance(step, LibraryStep):
+            if self._blas is None:
+                self._blas = Blas(gpu)
+            self._blas.matmul(values[step.inputs[0]], values[step.inputs[1]], values[step.output])
+            return
+        for phase in step.kernel.phases:
+            compiled = self.kernels[phase.source.code]
+            arguments = [phase.extents["n"], *[values[number].address for number in phase.values]]
+            gpu.launch(self._function(gpu, compiled), phase.extents["grid"], phase.extents["block"], arguments)
+
+    def _function(self, gpu: Any, compiled: CompiledKernel) -> Any:
+        if id(compiled) not in self._loaded:
+            self._loaded[id(compiled)] = gpu.load(compiled.cubin)
+        return self._loaded[id(compiled)]
