@@ -43,6 +43,14 @@ def modulus(z: Any) -> Any:
     return np.absolute(z)
 
 
+def complex_divide(a: Any, b: Any) -> Any:
+    return np.divide(a, b)
+
+
+def complex_reciprocal(z: Any) -> Any:
+    return np.reciprocal(z)
+
+
 def modf_fraction(x: Any) -> Any:
     return np.modf(x)[0]
 
@@ -91,7 +99,7 @@ NAMES: dict[str, Any] = {
     **{f"int_{name}": getattr(np, name) for name in _INTEGERS},
     **{
         f.__name__: f
-        for f in (modulus, modf_fraction, frexp_mantissa, frexp_exponent, fold_add, fold_multiply, half, from_half, to_half, local)
+        for f in (modulus, complex_divide, complex_reciprocal, modf_fraction, frexp_mantissa, frexp_exponent, fold_add, fold_multiply, half, from_half, to_half, local)
     },
     **TYPES,
     "bool_": Cast(bool),

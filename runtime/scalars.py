@@ -16,7 +16,7 @@ INF, PI, LOG_2, LOG2_E = math.inf, math.pi, math.log(2), 1 / math.log(2)
 
 def define(compiled: Compiled, primitives: Mapping[str, Any]) -> dict[str, Any]:
     """The functions by the names that kernels use."""
-    made = [*_integers(compiled, primitives), *_floats(compiled, primitives), *_parts(compiled, primitives)]
+    made = [*_integers(compiled, primitives), *_floats(compiled, primitives), *_parts(compiled, primitives), *_complex(compiled, primitives)]
     return {function.__name__: function for function in made}
 
 
@@ -64,19 +64,20 @@ def _integers(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
 
     @compiled
     def int_reciprocal(x):
+        if x == like(x, 0):  # NumPy casts an infinity, which on x86 gives the least integer of 32 and 64 bits, and 0 else
+            return like(x, like(x, 1) << like(x, width(x) - 1)) if width(x) >= 32 and like(x, -1) < like(x, 0) else x
         return x if x == like(x, 1) or (x < like(x, 0) and x == like(x, -1)) else like(x, 0)
 
     @compiled
     def int_gcd(a, b):
-        a, b = absolute(a), absolute(b)
         while b != like(b, 0):
-            a, b = b, like(a, a % b)
-        return a
+            a, b = b, int_remainder(a, b)
+        return absolute(a)
 
     @compiled
     def int_lcm(a, b):
         divisor = int_gcd(a, b)
-        return like(a, 0) if divisor == like(a, 0) else like(a, absolute(a) // divisor * absolute(b))
+        return like(a, 0) if divisor == like(a, 0) else like(a, absolute(int_floor_divide(a, divisor)) * absolute(b))
 
     @compiled
     def int_left_shift(a, b):
@@ -187,8 +188,37 @@ def _parts(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
     def ldexp(x, exponent):
         return ldexp_int(x, max(min(exponent, like(exponent, 10000)), like(exponent, -10000)))
 
+    return [modf_fraction, spacing, ldexp]
+
+
+def _complex(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
+    absolute, like, complex_like = (primitives[name] for name in ("absolute", "like", "complex_like"))
+
     @compiled
     def conjugate(z):
-        return z.conjugate()
+        return complex_like(z, z.real, -z.imag)
 
-    return [modf_fraction, spacing, ldexp, conjugate]
+    @compiled
+    def complex_divide(a, b):
+        """Smith's method, as NumPy has it (Smith, "Algorithm 116: Complex division", 1962)."""
+        if absolute(b.real) >= absolute(b.imag):
+            if b.real == like(b.real, 0) and b.imag == like(b.real, 0):
+                return complex_like(a, a.real / absolute(b.real), a.imag / absolute(b.real))
+            ratio = b.imag / b.real
+            scale = like(b.real, 1) / (b.real + b.imag * ratio)
+            return complex_like(a, (a.real + a.imag * ratio) * scale, (a.imag - a.real * ratio) * scale)
+        ratio = b.real / b.imag
+        scale = like(b.real, 1) / (b.imag + b.real * ratio)
+        return complex_like(a, (a.real * ratio + a.imag) * scale, (a.imag * ratio - a.real) * scale)
+
+    @compiled
+    def complex_reciprocal(z):
+        if absolute(z.imag) <= absolute(z.real):
+            ratio = z.imag / z.real
+            size = z.real + z.imag * ratio
+            return complex_like(z, like(z.real, 1) / size, -ratio / size)
+        ratio = z.real / z.imag
+        size = z.real * ratio + z.imag
+        return complex_like(z, ratio / size, like(z.real, -1) / size)
+
+    return [conjugate, complex_divide, complex_reciprocal]

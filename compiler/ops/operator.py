@@ -47,6 +47,8 @@ class Operator:
     """For reductions: the elementwise operator that joins two partial results."""
     identity: Callable[[np.dtype], Any] | None = None
     """For reductions: the value that leaves `combine` unchanged."""
+    half: bool = True
+    """Whether float16 may be computed in float32 and rounded."""
     cost: int = 1
     """About how many additions one element costs; 0 for what costs nothing, 10 and more for a library function."""
     commutative: bool = False
@@ -60,7 +62,9 @@ class Operator:
 
     def code_for(self, dtypes: Sequence[np.dtype]) -> str | None:
         """The scalar code for operands of these dtypes, None where no kernel can hold it (then it is a library call)."""
-        kinds = "".join(dtype.kind for dtype in dtypes)
+        if not self.half and np.dtype("f2") in dtypes:
+            return None
+        kinds = "".join([dtype.kind for dtype in dtypes])
         return self.code.get(kinds) or (self.code.get(kinds[:1]) if len(set(kinds)) <= 1 else None)
 
 

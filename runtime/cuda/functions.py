@@ -206,6 +206,18 @@ def like(typing: Any, x: Any, number: Any) -> Any:
 
 
 @intrinsic
+def complex_like(typing: Any, z: Any, real: Any, imag: Any) -> Any:
+    """A complex number of z's type from its parts."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        number = context.make_complex(builder, z)
+        number.real, number.imag = args[1:]
+        return number._getvalue()
+
+    return z(z, real, imag), codegen
+
+
+@intrinsic
 def width(typing: Any, x: Any) -> Any:
     """The bits of an integer."""
     return types.int64(x), lambda context, builder, signature, args: ir.Constant(I64, x.bitwidth)
