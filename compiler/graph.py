@@ -8,7 +8,7 @@ tested against that.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,6 +121,8 @@ class Graph:
                 raise GraphError(f"{self.name}: {node!r} is listed twice")
             known.add(node)
             rule = operator(node.op)
+            if node.op == "fused":
+                node.params["body"].check()
             try:
                 shape, dtype = rule.infer([source.spec for source in node.inputs], node.params)
             except (ValueError, TypeError, KeyError) as error:
@@ -203,6 +205,29 @@ class Graph:
             for source in node.inputs:
                 users[source].append(node)
         return users
+
+
+def params_key(node: Node) -> Hashable:
+    """A node's params as a key: equal for nodes that compute the same of the same operands."""
+    if not node.params:
+        return ()
+    if node.op == "fused":
+        return id(node)
+    return tuple([(name, _value_key(value)) for name, value in sorted(node.params.items())])
+
+
+def _value_key(value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    return value
+
+
+def structure_key(graph: Graph) -> Hashable:
+    """Equal for graphs that are the same but for their nodes' identity and the user's lines; cheaper than a hash of the text."""
+    number = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
+    inputs = tuple([(node.name, node.shape, node.dtype) for node in graph.inputs])
+    nodes = [(node.op, node.shape, node.dtype, params_key(node), tuple([number[source] for source in node.inputs])) for node in graph.nodes]
+    return graph.name, inputs, tuple(nodes), tuple([number[node] for node in graph.outputs])
 
 
 def evaluate_node(node: Node, values: Sequence[Any]) -> np.ndarray:

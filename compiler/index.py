@@ -9,30 +9,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Union
 
 from numfuse.compiler.types import Shape
 
 
-@dataclass(frozen=True)
-class Axis:
+class Keyed:
+    """Compared by its parts, which never change; the hash is computed once, for these are keys everywhere."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Keyed) and self._hash == other._hash and type(self) is type(other) and self._parts == other._parts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._parts))})"
+
+
+class Axis(Keyed):
     """A loop variable that runs from 0 to `extent` - 1."""
 
-    number: int
-    extent: int
+    __slots__ = ("extent", "number")
+
+    def __init__(self, number: int, extent: int) -> None:
+        super().__init__(number, extent)
+        self.number = number
+        self.extent = extent
 
     @property
     def bounds(self) -> tuple[int, int]:
         return 0, max(self.extent - 1, 0)
 
 
-@dataclass(frozen=True)
-class Floor:
+class Floor(Keyed):
     """`inner // n`."""
 
-    inner: Index
-    n: int
+    __slots__ = ("inner", "n")
+
+    def __init__(self, inner: Index, n: int) -> None:
+        super().__init__(inner, n)
+        self.inner = inner
+        self.n = n
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -40,12 +64,15 @@ class Floor:
         return low // self.n, high // self.n
 
 
-@dataclass(frozen=True)
-class Mod:
+class Mod(Keyed):
     """`inner % n`."""
 
-    inner: Index
-    n: int
+    __slots__ = ("inner", "n")
+
+    def __init__(self, inner: Index, n: int) -> None:
+        super().__init__(inner, n)
+        self.inner = inner
+        self.n = n
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -55,16 +82,27 @@ class Mod:
 Atom = Union[Axis, Floor, Mod]
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(Keyed):
     """`const + sum(coef * atom for atom, coef in terms)`; each atom stands there once, no coefficient is zero."""
 
-    const: int
-    terms: tuple[tuple[Atom, int], ...] = ()
+    __slots__ = ("_axes", "_bounds", "const", "terms")
 
-    @cached_property
+    def __init__(self, const: int, terms: tuple[tuple[Atom, int], ...] = ()) -> None:
+        self._parts = (const, terms if len(terms) < 2 else frozenset(terms))
+        self._hash = hash(self._parts)
+        self.const = const
+        self.terms = terms
+        self._bounds: tuple[int, int] | None = None
+        self._axes: frozenset[Axis] | None = None
+
+    @property
     def bounds(self) -> tuple[int, int]:
         """The least and the greatest value it can take."""
+        if self._bounds is None:
+            self._bounds = self._find_bounds()
+        return self._bounds
+
+    def _find_bounds(self) -> tuple[int, int]:
         low = high = self.const
         for atom, coef in self.terms:
             least, greatest = atom.bounds
@@ -72,13 +110,15 @@ class Index:
             high += coef * (greatest if coef > 0 else least)
         return low, high
 
-    @cached_property
+    @property
     def axes(self) -> frozenset[Axis]:
         """The loop axes it depends on."""
-        found: set[Axis] = set()
-        for atom, _ in self.terms:
-            found |= {atom} if isinstance(atom, Axis) else atom.inner.axes
-        return frozenset(found)
+        if self._axes is None:
+            found: set[Axis] = set()
+            for atom, _ in self.terms:
+                found |= {atom} if isinstance(atom, Axis) else atom.inner.axes
+            self._axes = frozenset(found)
+        return self._axes
 
     @property
     def affine(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program, ViewStep, lower
-from numfuse.compiler.pipeline import Trail, optimize
+from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.staged import Output, Traced, view_through
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
@@ -105,12 +105,12 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
     device = device_for(target_name, arch)
     target = find_target(device.name)
     trail = Trail(check=log.wanted("check"))
-    graph = optimize(traced.graph, target, trail=trail)
-    if log.wanted("passes"):
-        log.message("passes", f"{graph.name}\n{trail.table()}")
-    program = lower(graph, traced.layouts(on_device=device.name != "cpu"), target.print_kernel)
-    if target.finish is not None:
-        target.finish(program)
+    with without_collector():
+        graph = optimize(traced.graph, target, trail=trail)
+        program = lower(graph, traced.layouts(on_device=device.name != "cpu"), target.print_kernel)
+        if target.finish is not None:
+            target.finish(program)
+    log.message("passes", f"{graph.name}\n{trail.table()}")
     device.check(program)
     return Lowered(traced, target, device, program, trail)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from numfuse.compiler.graph import Graph
@@ -29,6 +31,18 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("fuse", lambda graph, target: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what expand and split wrote."""
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Keeps Python's cycle collector from scanning a growing graph again and again; graphs have no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass

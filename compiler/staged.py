@@ -14,6 +14,7 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
+from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.errors import telling_the_line
 from numfuse.compiler.trace.recorder import Feed, Recorder
@@ -126,7 +127,8 @@ def trace_function(
     arrays = [_argument(recorder, number, leaf, name) for number, (leaf, name) in enumerate(zip(leaves, names, strict=True))]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    result = telling_the_line(function)(*args, **kwargs)
+    with without_collector():
+        result = telling_the_line(function)(*args, **kwargs)
     updates, changed = [], []
     for path, container, before in containers:
         now = contents(container)

@@ -76,10 +76,12 @@ def plain_axes(index: Indices) -> tuple[Axis, ...] | None:
 
 
 class ClusterGraph:
-    """Which cluster reads what another one stores, as a networkx graph: it must stay free of cycles."""
+    """Which cluster reads what another one stores. It must stay free of cycles: networkx answers that, and is imported
+    (a tenth of a second) only where the question comes up."""
 
     def __init__(self) -> None:
         self.clusters: list[Cluster] = []
+        self._edges: dict[tuple[Cluster, Cluster], None] = {}
         self._view: networkx.DiGraph | None = None
 
     def new(self) -> Cluster:
@@ -88,33 +90,36 @@ class ClusterGraph:
         return cluster
 
     def add_edge(self, producer: Cluster, reader: Cluster) -> None:
-        if producer is reader:
-            return
-        if self._view is None:
-            import networkx as nx  # a tenth of a second that functions of one kernel do without
-
-            self._view = nx.DiGraph()
-        self._view.add_edge(producer, reader)
+        if producer is not reader:
+            self._edges[producer, reader] = None
+            if self._view is not None:
+                self._view.add_edge(producer, reader)
 
     def reaches(self, first: Cluster, last: Cluster) -> bool:
         """Whether `last` needs anything that `first` makes, directly or not."""
-        if self._view is None or first not in self._view or last not in self._view:
+        if not self._edges:
             return False
         import networkx as nx
 
-        return nx.has_path(self._view, first, last)
+        view = self._networkx()
+        return first in view and last in view and nx.has_path(view, first, last)
 
     def merge(self, into: Cluster, other: Cluster) -> None:
         into.nodes.update(other.nodes)
         into.outputs.update(other.outputs)
         into.add_axes(tuple([axis_index(axis) for axis in other.axes]))
         into.rows = into.rows if into.rows is not None else other.rows
-        if self._view is not None and other in self._view:
-            for producer in list(self._view.predecessors(other)):
-                self.add_edge(producer, into)
-            for reader in list(self._view.successors(other)):
-                self.add_edge(into, reader)
+        view = self._networkx() if self._edges else ()
+        if other in view:
+            assert self._view is not None
+            producers, readers = list(self._view.predecessors(other)), list(self._view.successors(other))
             self._view.remove_node(other)
+            for producer in producers:
+                del self._edges[producer, other]
+                self.add_edge(producer, into)
+            for reader in readers:
+                del self._edges[other, reader]
+                self.add_edge(into, reader)
         self.clusters[other.number] = into
 
     def find(self, cluster: Cluster) -> Cluster:
@@ -127,9 +132,18 @@ class ClusterGraph:
         """The clusters so that each comes after what it reads, as near as can be to the order of the program."""
         distinct = [cluster for place, cluster in enumerate(self.clusters) if cluster.number == place]
         first = {cluster: min([position[node] for node in cluster.outputs]) for cluster in distinct}
-        if self._view is None:
+        if all(first[producer] < first[reader] for producer, reader in self._edges):
             return sorted(distinct, key=first.__getitem__)
         import networkx as nx
 
-        self._view.add_nodes_from(distinct)
-        return list(nx.lexicographical_topological_sort(self._view, key=first.__getitem__))
+        view = self._networkx()
+        view.add_nodes_from(distinct)
+        return list(nx.lexicographical_topological_sort(view, key=first.__getitem__))
+
+    def _networkx(self) -> networkx.DiGraph:
+        if self._view is None:
+            import networkx as nx
+
+            self._view = nx.DiGraph()
+            self._view.add_edges_from(self._edges)
+        return self._view

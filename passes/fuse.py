@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node, is_scalar, make
 from numfuse.compiler.index import Axis
-from numfuse.compiler.ops import operator
+from numfuse.compiler.ops import operator, scalar_code
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
@@ -274,8 +274,7 @@ class Fuser:
         if len(places) > 1 and (len(places) - 1) * self.work[node] > CHEAP:
             return f"it is needed at {len(places)} places for each result, and costs more to compute than to read"
         hoisted = cluster.rows is not None and all(set(plain_axes(index) or (None,)) <= set(cluster.rows) for index in places)
-        around = max(size_of([axis.extent for axis in loops]) for loops in places.values())
-        if 1 < size_of(node.shape) < around and not hoisted:  # it is spread over more elements than it has
+        if not hoisted and any(_repeated(index, loops) for index, loops in places.items()):  # it is spread over more elements than it has
             reduction = self.source_reduction[node]
             if reduction is not None:
                 return "" if self._resident(reduction, cluster) else "it is made from a reduction whose rows do not stay in the cache"
@@ -384,11 +383,17 @@ class Fuser:
 
 def in_kernels(node: Node) -> bool:
     """Whether kernels can compute this elementwise node; what they cannot is a library call."""
-    return operator(node.op).code_for([source.dtype for source in node.inputs]) is not None
+    return scalar_code(node.op, *[source.dtype for source in node.inputs]) is not None
 
 
 def reduced_length(node: Node) -> int:
     return size_of([node.inputs[0].shape[a] for a in node.params["axis"]])
+
+
+def _repeated(index: Indices, loops: frozenset[Axis]) -> bool:
+    """Whether a value at `index` is the same for all steps of one of the loops around it, but not for all steps of all."""
+    axes = frozenset().union(*[part.axes for part in index])
+    return axes != loops and bool(axes) and size_of([axis.extent for axis in loops - axes]) > 1
 
 
 def own_places(cluster: Cluster, node: Node) -> Places:

@@ -220,6 +220,8 @@ def _set_slice(node: Node, emit: Emit) -> Node:
         return value
     if 0 in value.shape:
         return base
+    if base.op == "set_slice" and base.params == node.params and base.inputs[1].shape == value.shape:
+        return node.with_inputs((base.inputs[0], value))  # what was written there before is overwritten
     return node
 
 

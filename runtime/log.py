@@ -1,16 +1,20 @@
-"""What NUMFUSE_LOG asks to hear, on stderr: `cache`, `passes`, `compile`, `all`, or several with commas between."""
+"""What NUMFUSE_LOG asks to hear, on stderr: several topics with commas between, or `all`.
+
+`compile`: each trace, and why; `passes`: the time and the nodes of each pass; `cache`: hits and misses; `check`: no message, but
+the graph is verified after each pass.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 
-TOPICS = ("cache", "passes", "compile")
+TOPICS = ("compile", "passes", "cache", "check")
 
 
 def wanted(topic: str) -> bool:
-    topics = os.environ.get("NUMFUSE_LOG", "")
-    return bool(topics) and (topic in topics.split(",") or topics == "all")
+    topics = os.environ.get("NUMFUSE_LOG", "").split(",")
+    return topic in topics or "all" in topics
 
 
 def message(topic: str, text: str) -> None:

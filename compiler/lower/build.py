@@ -195,8 +195,11 @@ class Builder:
 
     def _home(self, index: Indices, scope: Scope) -> Scope:
         """The outermost scope around `scope` with all axes of the index; a branch is never left."""
-        axes = frozenset([axis for part in index for axis in part.axes])
-        while scope.parent is not None and axes <= scope.parent.axes and scope.axes != scope.parent.axes:
+        while scope.parent is not None and scope.axes is not scope.parent.axes:
+            outside = scope.parent.axes
+            for part in index:
+                if not part.axes <= outside:
+                    return scope
             scope = scope.parent
         return scope
 

@@ -49,7 +49,7 @@ class CpuPrinter(Printer):
         self.rows()
         if len(self.lines) == start:
             self.line("pass")
-        source = Source(self.kernel.name, parameters, header(self.kernel, "cpu"), self.lines)
+        source = Source(self.kernel.name, parameters, header(self.kernel), self.lines)
         source.imports = "from numfuse.runtime.cpu.functions import *"
         return source
 

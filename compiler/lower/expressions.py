@@ -14,7 +14,7 @@ import numpy as np
 
 from numfuse.compiler.index import Axis, Floor, Index, Mod, Test
 from numfuse.compiler.kernel import Kernel, Value
-from numfuse.compiler.ops import OPERATORS, operator
+from numfuse.compiler.ops import OPERATORS, scalar_code
 
 ATOM = 13
 _PRECEDENCE: dict[type, int] = {
@@ -44,7 +44,7 @@ class Template:
     binds: int
     widens: bool
     """Whether Numba computes it in 64 bits, whatever the integers' size."""
-    repeated: frozenset[str]
+    repeated: frozenset[int]
 
 
 @functools.lru_cache(maxsize=None)
@@ -65,7 +65,7 @@ def template(code: str) -> Template:
         parts.append((code[end : match.start()], match.group(1), needs))
         found.append(match.group(1))
         end = match.end()
-    repeated = frozenset(name for name in found if found.count(name) > 1 and name.isdigit())
+    repeated = frozenset(int(name) for name in found if found.count(name) > 1 and name.isdigit())
     wraps = isinstance(top, (ast.BinOp, ast.UnaryOp)) and not isinstance(sign, ast.Not) or code.startswith("int_")
     return Template(tuple(parts), code[end:], binds, wraps, repeated)
 
@@ -215,9 +215,7 @@ class Expressions:
         dtypes = [arg.dtype for arg in value.args]
         if node.op == "astype":
             return cast(args[0], dtypes[0], value.dtype)
-        code = operator(node.op).code_for(dtypes)
-        assert code is not None, node.op
-        shape = template(code)
+        shape = template(scalar_code(node.op, *dtypes) or "")
         texts = []
         for before, name, needs in shape.parts:
             texts.append(before)
@@ -238,5 +236,6 @@ class Expressions:
     def repeats(value: Value) -> frozenset[int]:
         """The operands that the scalar code mentions more than once: they need a name."""
         assert value.node is not None
-        code = operator(value.node.op).code_for([arg.dtype for arg in value.args])
-        return frozenset(int(name) for name in template(code or "").repeated) if value.node.op != "astype" else frozenset()
+        if value.node.op == "astype":
+            return frozenset()
+        return template(scalar_code(value.node.op, *[arg.dtype for arg in value.args]) or "").repeated

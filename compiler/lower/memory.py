@@ -15,17 +15,19 @@ def plan(lifetimes: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
     (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
     """
     offsets = [0] * len(lifetimes)
-    placed: list[int] = []
+    alive: dict[int, list[int]] = {}  # the buffers placed so far, by each step of their lives
     for buffer in sorted(range(len(lifetimes)), key=lambda b: -lifetimes[b][0]):
         size, first, last = lifetimes[buffer]
-        taken = sorted((offsets[o], offsets[o] + lifetimes[o][0]) for o in placed if lifetimes[o][1] <= last and first <= lifetimes[o][2])
+        together = {other for step in range(first, last + 1) for other in alive.get(step, ())}
+        taken = sorted([(offsets[other], offsets[other] + lifetimes[other][0]) for other in together])
         offset = 0
         for low, high in taken:
             if offset + size <= low:
                 break
             offset = max(offset, _aligned(high))
         offsets[buffer] = offset
-        placed.append(buffer)
+        for step in range(first, last + 1):
+            alive.setdefault(step, []).append(buffer)
     total = max((offset + size for offset, (size, _, _) in zip(offsets, lifetimes, strict=True)), default=0)
     return offsets, _aligned(total)
 

@@ -6,7 +6,7 @@ everything else a name; each line that computes something ends with the user's l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,7 +35,8 @@ class Source:
 
     name: str
     parameters: list[Parameter]
-    header: list[str]
+    header: Callable[[], list[str]]
+    """The comments above it, made when somebody looks."""
     lines: list[tuple[str, str]] = field(default_factory=list)
     imports: str = ""
 
@@ -43,7 +44,6 @@ class Source:
         """Calls the function `name`; the body does not mention it."""
         first, comment = self.lines[0]
         self.lines[0] = (first.replace(f"def {self.name}(", f"def {name}(", 1), comment)
-        self.header[0] = self.header[0].replace(f"kernel {self.name} ", f"kernel {name} ", 1)
         self.name = name
 
     @property
@@ -59,7 +59,7 @@ class Source:
     def text(self) -> str:
         width = 4 + max((len(line) for line, comment in self.lines if comment and len(line) < 90), default=0)
         body = [f"{line + '  ':<{min(width, 94)}}# {comment}" if comment else line for line, comment in self.lines]
-        return "\n".join([*[f"# {line}".rstrip() for line in self.header], self.imports, "", "", *body]) + "\n"
+        return "\n".join([*[f"# {line}".rstrip() for line in (f"kernel {self.name}", *self.header())], self.imports, "", "", *body]) + "\n"
 
 
 class Printer:
@@ -248,11 +248,15 @@ def _infix(total: str, sign: str, value: str, dtype: np.dtype) -> str:
     return f"{dtype.name}({text})" if dtype.kind in "iu" and dtype.itemsize < 8 else text
 
 
-def header(kernel: Kernel, target: str) -> list[str]:
+def header(kernel: Kernel) -> Callable[[], list[str]]:
     """The graph that the kernel computes, as comments."""
-    from numfuse.compiler.text import print_graph
 
-    return [f"kernel {kernel.name} for {target}", *print_graph(kernel.body).splitlines()]
+    def made() -> list[str]:
+        from numfuse.compiler.text import print_graph
+
+        return print_graph(kernel.body).splitlines()
+
+    return made
 
 
 def buffer_parameters(printer: Printer) -> list[Parameter]:

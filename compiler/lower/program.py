@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.graph import Graph, Node, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel
 from numfuse.compiler.lower import memory
@@ -139,7 +139,8 @@ class Lowering:
         self.number: dict[Node, int] = {}
         self.steps: list[Step] = []
         self.names = Names(())
-        self.printed: dict[str, LoweredKernel] = {}
+        self.printed: dict[Hashable, tuple[Source, dict[str, int]] | None] = {}
+        self.sources: dict[str, Source] = {}
         self.gets = {(node.inputs[0], node.params["result"]): node for node in graph.nodes if node.op == "get"}
 
     def run(self) -> Program:
@@ -178,29 +179,32 @@ class Lowering:
             inner = body.outputs[place]
             name = "out" if len(outputs) == 1 else f"out_{place + 1}"
             written.append(Buffer(name, inner.dtype, inner.shape, strides_of(inner.shape), output=True))
-        name = _identifier(body.name)
-        kernel, source, extents = self.print_kernel(node, name, inputs, written)
-        numbers = {id(buffer): number for buffer, number in zip(inputs, [self.number[n] for n in node.inputs], strict=True)}
-        numbers |= {id(buffer): self.number[output] for buffer, output in zip(written, outputs, strict=True)}
-        phase = Phase(source, extents, [numbers[id(buffer)] for buffer in kernel.buffers])
-        if kernel.empty:
+        places = [self.number[source] for source in node.inputs] + [self.number[output] for output in outputs]
+        launch = self._printed(node, inputs, written)
+        if launch is None:
             return
-        nbytes = sum(self.values[number].nbytes for number in set(numbers.values()))
-        self.steps.append(KernelStep(self._named(LoweredKernel(name, node, [phase], nbytes, flops_of(body)))))
+        source, extents = launch
+        nbytes = sum(self.values[number].nbytes for number in set(places))
+        kernel = LoweredKernel(source.name, node, [Phase(source, extents, places)], nbytes, flops_of(body))
+        self.steps.append(KernelStep(kernel))
 
-    def _named(self, kernel: LoweredKernel) -> LoweredKernel:
-        """Gives the kernel a name of its own, unless an equal one was printed before: then its name."""
-        (phase,) = kernel.phases
-        wanted = phase.source.name
-        key = phase.source.code + phase.source.signature
-        if key in self.printed:
-            phase.source = self.printed[key].phases[0].source
-            kernel.name = self.printed[key].name
-            return kernel
-        kernel.name = self.names.new(wanted)
-        phase.source.rename(kernel.name)
-        self.printed[key] = kernel
-        return kernel
+    def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> tuple[Source, dict[str, int]] | None:
+        """The fused node's source, under a name of its own, and its launch shape; None where there is nothing to do.
+
+        What was printed before is found again: unrolled loops make the same kernel many times, and equal code is one kernel.
+        """
+        layouts = tuple([(buffer.strides, buffer.aligned) for buffer in inputs])
+        structure = (structure_key(node.params["body"]), node.params["rows"], layouts)
+        if structure not in self.printed:
+            kernel, source, extents = self.print_kernel(node, _identifier(node.params["body"].name), inputs, outputs)
+            key = source.code + source.signature
+            if key in self.sources:
+                source = self.sources[key]
+            else:
+                source.rename(self.names.new(source.name))
+                self.sources[key] = source
+            self.printed[structure] = None if kernel.empty else (source, extents)
+        return self.printed[structure]
 
     def _buffer(self, inner: Node, number: int) -> Buffer:
         value = self.values[number]

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import functools
+
+import numpy as np
+
 from numfuse.compiler.ops import elementwise, products, reductions, views
 from numfuse.compiler.ops.operator import Kind, Operator, same_axes
 
@@ -15,4 +19,11 @@ OPERATORS: dict[str, Operator] = {
 
 operator = OPERATORS.__getitem__
 
-__all__ = ["OPERATORS", "Kind", "Operator", "operator", "same_axes"]
+
+@functools.lru_cache(maxsize=None)
+def scalar_code(op: str, *dtypes: np.dtype) -> str | None:
+    """The scalar code of an elementwise operator for operands of these dtypes; None where no kernel can hold it."""
+    return OPERATORS[op].code_for(dtypes)
+
+
+__all__ = ["OPERATORS", "Kind", "Operator", "operator", "same_axes", "scalar_code"]

@@ -62,10 +62,13 @@ class Operator:
 
     def code_for(self, dtypes: Sequence[np.dtype]) -> str | None:
         """The scalar code for operands of these dtypes, None where no kernel can hold it (then it is a library call)."""
+        kinds = "".join([dtype.kind for dtype in dtypes])
+        code = self.code.get(kinds)
+        if code is None and len(set(kinds)) == 1:
+            code = self.code.get(kinds[0])
         if not self.half and np.dtype("f2") in dtypes:
             return None
-        kinds = "".join([dtype.kind for dtype in dtypes])
-        return self.code.get(kinds) or (self.code.get(kinds[:1]) if len(set(kinds)) <= 1 else None)
+        return code
 
 
 def same_axes(axis: Any, ndim: int) -> tuple[int, ...]:

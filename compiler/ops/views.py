@@ -51,7 +51,11 @@ def infer_broadcast(operands: Sequence[Spec], params: Params) -> Inferred:
 
 def broadcast_index(source: Shape, index: Indices) -> Indices:
     """Where an element of the broadcast result stands in an operand of shape `source`."""
-    tail = index[len(index) - len(source) :]
+    if not source:
+        return ()
+    tail = index if len(index) == len(source) else index[len(index) - len(source) :]
+    if 1 not in source:
+        return tail
     return tuple([ZERO if extent == 1 else part for extent, part in zip(source, tail, strict=True)])
 
 

@@ -77,6 +77,10 @@ class Array:
     def shape(self) -> Shape:
         return self._node.shape
 
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        raise UnsupportedFunction("assigning to shape is not supported; use x = x.reshape(...)" + at_line(user_location()))
+
     @property
     def dtype(self) -> np.dtype:
         return self._node.dtype
@@ -225,14 +229,6 @@ class Array:
             raise AttributeError(name)
         hint = " (arrays in a traced function have no such attribute)" if hasattr(np.ndarray, name) else ""
         raise UnsupportedAttribute(f"ndarray.{name} is not supported{hint}{at_line(user_location())}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in Array.__slots__:
-            object.__setattr__(self, name, value)
-        elif name == "shape":
-            raise UnsupportedFunction("assigning to shape is not supported; use x = x.reshape(...)" + at_line(user_location()))
-        else:
-            raise AttributeError(f"an array has no attribute {name!r} that can be set")
 
 
 class UnsupportedAttribute(UnsupportedFunction, AttributeError):

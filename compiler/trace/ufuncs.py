@@ -93,12 +93,14 @@ def cast(recorder: Recorder, array: Array, dtype: np.dtype) -> Node:
 
 def call_ufunc(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any], python: bool = False) -> Any:
     """`ufunc(*inputs, **kwargs)`; `python` tells that it came from an operator, where Python numbers stay Python numbers."""
+    operands = [as_array(recorder, value) for value in inputs]
+    if not kwargs and ufunc in ROW_OF:
+        return apply(recorder, ufunc, operands, None, ROW_OF[ufunc], 0, python)
     out, where = kwargs.pop("out", None), kwargs.pop("where", True)
     casting, dtype = kwargs.pop("casting", "same_kind"), kwargs.pop("dtype", None)
     kwargs.pop("subok", None)
     if kwargs.pop("order", "K") not in ("K", "C", "A", None) or kwargs:
         raise UnsupportedFunction(f"np.{ufunc.__name__}: the arguments {sorted(kwargs) or ['order']} are not supported")
-    operands = [as_array(recorder, value) for value in inputs]
     targets = _targets(out, ufunc.nout)
     if ufunc in _PRODUCTS:
         results: list[Array] = [_product(recorder, ufunc, operands, dtype)]

@@ -19,39 +19,41 @@ _machine: Any = None
 
 
 def compile_source(source: Source, fastmath: bool = False) -> bytes:
-    """The symbol and the object code of a kernel: a function of (lo, hi, pointer, ...)."""
-    function = _numba_function(source, fastmath)
-    return function._wrapper_name.encode() + b"\0" + function._library._get_compiled_object()
+    """The symbol and the object code of a kernel.
+
+    The function has Numba's own calling convention, `int f(void **result, void **error, int64 lo, int64 hi, pointer, ...)`: kernels give
+    no result and raise nothing, so the first two are memory that nobody reads.
+    """
+    compiled = _numba_function(source, fastmath)
+    return compiled.fndesc.llvm_func_name.encode() + b"\0" + compiled.library._get_compiled_object()
 
 
 def assembly(source: Source, fastmath: bool = False) -> str:
     """The kernel's machine code as text."""
-    return _numba_function(source, fastmath)._library.get_asm_str()
+    return _numba_function(source, fastmath).library.get_asm_str()
 
 
 def _numba_function(source: Source, fastmath: bool) -> Any:
     """The kernel compiled by Numba, whose import takes a fifth of a second."""
-    from numba.core import types
-    from numba.core.ccallback import CFunc, _CFuncCompiler
-    from numba.core.compiler import Compiler as DefaultPipeline
+    from numba.core import compiler, cpu, registry, types
+    from numba.core.compiler_lock import global_compiler_lock
 
     from numfuse.runtime.cpu.functions import NAMES
-
-    class Compiler(_CFuncCompiler):
-        def _customize_flags(self, flags: Any) -> Any:
-            flags = super()._customize_flags(flags)
-            flags.noalias = True  # no argument overlaps another: the runtime sees to it
-            return flags
 
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
     pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]
-    signature = ((types.int64, types.int64, *pointers), types.void)
-    options = {"error_model": "numpy", "fastmath": fastmath}
-    function = CFunc(scope[source.name], signature, {}, options)
-    function._compiler = Compiler(scope[source.name], CFunc._targetdescr, options, {}, DefaultPipeline)
-    function.compile()
-    return function
+    flags = compiler.Flags()
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.noalias = True  # no argument overlaps another: the runtime sees to it
+    flags.fastmath = cpu.FastMathOptions(fastmath)
+    with global_compiler_lock:
+        target = registry.cpu_target
+        target.typing_context.refresh()
+        target.target_context.refresh()
+        arguments = (types.int64, types.int64, *pointers)
+        return compiler.compile_extra(target.typing_context, target.target_context, scope[source.name], arguments, types.void, flags, {})
 
 
 def numba_type(dtype: np.dtype | None) -> Any:

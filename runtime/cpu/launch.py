@@ -54,7 +54,13 @@ def launcher(address: int, arrays: int, lo: int, hi: int, release_gil: bool) -> 
 
 def range_launcher(address: int, arrays: int) -> Callable[..., None]:
     """A callable of (lo, hi, address of each array's data, ...), for the threads that share a kernel."""
-    return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * arrays)(address)
+    call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * arrays)(address)
+
+    def run(lo: int, hi: int, *addresses: int) -> None:
+        unread = (ctypes.c_void_p * 2)()
+        call(ctypes.addressof(unread), ctypes.addressof(unread) + 8, lo, hi, *addresses)
+
+    return run
 
 
 def _slow_launcher(address: int, arrays: int, lo: int, hi: int) -> Launcher:
@@ -74,7 +80,7 @@ def _launcher_code(arrays: int, release_gil: bool) -> int:
 
 def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
     """LLVM IR of `PyObject *launch(PyObject *self, PyObject **args, Py_ssize_t n)`; self is bytes of (kernel, lo, hi)."""
-    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{"]
+    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "  %result = alloca ptr", "  %error = alloca ptr"]
     for place, field in enumerate(("kernel", "lo", "hi")):
         kind = "ptr" if field == "kernel" else "i64"
         lines.append(f"  %{field}_at = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * place}")
@@ -87,7 +93,7 @@ def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
     if release_gil:
         lines.append("  %thread = call ptr @PyEval_SaveThread()")
     passed = "".join(f", ptr %data{place}" for place in range(arrays))
-    lines.append(f"  call void %kernel(i64 %lo, i64 %hi{passed})")
+    lines.append(f"  call i32 %kernel(ptr %result, ptr %error, i64 %lo, i64 %hi{passed})")
     if release_gil:
         lines.append("  call void @PyEval_RestoreThread(ptr %thread)")
     lines += ["  call void @Py_IncRef(ptr @_Py_NoneStruct)", "  ret ptr @_Py_NoneStruct", "}"]
