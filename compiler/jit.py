@@ -7,6 +7,7 @@ import inspect
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -23,6 +24,18 @@ ndarray = np.ndarray
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a call of a known kind runs: in general `compiled`, and for small kernels `entry`, which does a whole call."""
+
+    compiled: Compiled
+    entry: Callable[..., Any]
+
+
+def _not_known(*args: Any) -> Any:
+    return NotImplemented
+
+
 class JitFunction:
     """A jitted function. Call it as the function itself; `trace` and `lower` show what it becomes.
 
@@ -37,12 +50,12 @@ class JitFunction:
         self.options = options
         self._static = frozenset(options["static_argnames"])
         self._owner = owner
-        self._fast: dict[Any, Compiled] = {}
+        self._fast: dict[Any, Known] = {}
+        self._entry: Callable[..., Any] = _not_known
         self._known: dict[Any, Compiled] = {}
         self._bound: dict[int, JitFunction] = {}
         self._lock = threading.RLock()
         self._signature = inspect.signature(function)
-        self._labels = [name for name, p in self._signature.parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         unknown = (self._static | frozenset(options["donate"])) - set(self._signature.parameters)
         takes_any = any(p.kind is p.VAR_KEYWORD for p in self._signature.parameters.values())
         if unknown and not takes_any:
@@ -58,22 +71,34 @@ class JitFunction:
     # -- calling -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
-            key = []
-            for arg in args:
-                if type(arg) is not ndarray:
-                    break
-                key.append((arg.dtype, arg.shape, arg.strides))
+        leaves = args
+        key: list[Any] = []
+        if kwargs:
+            leaves = (*args, *kwargs.values())
+            key += [len(args), *kwargs]
+        else:
+            result = self._entry(*args)  # the last call's kind, checked in machine code
+            if result is not NotImplemented:
+                return result
+        for leaf in leaves:
+            kind = type(leaf)
+            if kind is ndarray:
+                key.append((leaf.dtype, leaf.shape, leaf.strides))
+            elif kind is float or kind is int:
+                key.append(kind)
             else:
-                compiled = self._fast.get(tuple(key))
-                if compiled is not None:
-                    return compiled.run(args, (args, kwargs))
-        return self._call(args, kwargs)
+                return self._call(args, kwargs)
+        known = self._fast.get(tuple(key))
+        if known is None:
+            return self._call(args, kwargs, tuple(key))
+        self._entry = known.entry
+        return known.compiled.run(leaves, (args, kwargs))
 
     def _call_method(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
         return self._call((Instance(instance), *args), kwargs)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], flat: tuple[Any, ...] | None = None) -> Any:
+        """The general way; a call whose arguments are all plain arrays and numbers is known by `flat` from then on."""
         leaves, names, tree = self._flatten(args, kwargs)
         if self._disabled or any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
             return self._plain(args, kwargs)
@@ -89,8 +114,8 @@ class JitFunction:
         if compiled.overlapping(leaves):
             log.message("compile", f"{self!r}: arguments that it writes to share memory; NumPy runs it")
             return self._plain(args, kwargs)
-        if compiled.direct and not kwargs and all(type(arg) is ndarray for arg in args):
-            self._fast[tuple([(arg.dtype, arg.shape, arg.strides) for arg in args])] = compiled
+        if flat is not None and compiled.direct and not self._static:
+            self._fast[flat] = Known(compiled, (None if kwargs else compiled.entry(flat)) or _not_known)
         return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -111,7 +136,7 @@ class JitFunction:
             args, kwargs = bound.args, bound.kwargs
         leaves: list[Any] = []
         names: list[str] = []
-        return leaves, names, flatten_call(args, kwargs, leaves, names, self._labels)
+        return leaves, names, flatten_call(self.function, args, kwargs, leaves, names)
 
     # -- stages ------------------------------------------------------------------------------------------------------
 

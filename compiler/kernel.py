@@ -234,3 +234,35 @@ def _walks_as_one(index: Index, outer: Axis, inner: Axis) -> bool:
         if not isinstance(atom, Axis) and atom.inner.axes & {outer, inner}:
             return False
     return index.coef(outer) == index.coef(inner) * inner.extent
+
+
+def in_place_pairs(kernel: Kernel) -> frozenset[tuple[int, int]]:
+    """The pairs of parameters, one read and one written, that may be the same memory: every load is of the element stored."""
+    if any(isinstance(statement, Loop) for statement in kernel.walk()):
+        return frozenset()
+    stores: dict[int, list[Store]] = {}
+    loads: dict[int, list[Value]] = {}
+    place = {id(buffer): number for number, buffer in enumerate(kernel.buffers)}
+    for statement in kernel.walk():
+        if isinstance(statement, Store):
+            stores.setdefault(place[id(statement.buffer)], []).append(statement)
+        elif isinstance(statement, Value) and statement.kind == "load":
+            loads.setdefault(place[id(statement.buffer)], []).append(statement)
+    return frozenset(
+        (read, write)
+        for write, stored in stores.items()
+        for read in range(len(kernel.buffers))
+        if not kernel.buffers[read].output
+        and all(value.index == store.offset for value in loads.get(read, []) for store in stored)
+        and not _other_reads_later(kernel, kernel.buffers[read])
+    )
+
+
+def _other_reads_later(kernel: Kernel, buffer: Buffer) -> bool:
+    """Whether a value of the buffer is loaded after a store: the statements of a row run in order."""
+    stored = False
+    for statement in kernel.scope.statements:
+        stored = stored or isinstance(statement, Store)
+        if stored and isinstance(statement, Value) and statement.buffer is buffer:
+            return True
+    return False

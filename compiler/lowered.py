@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from numfuse.compiler.lower.donation import donate
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program, ViewStep, lower
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.staged import Output, Traced, view_through
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
-from numfuse.compiler.tree import Tree, follow, set_contents, unflatten
+from numfuse.compiler.tree import Tree, follow, set_contents
 from numfuse.compiler.types import type_text
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray
@@ -110,6 +111,7 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
         program = lower(graph, traced.layouts(on_device=device.name != "cpu"), target.print_kernel)
         if target.finish is not None:
             target.finish(program)
+        donate(program, traced.donated())
     log.message("passes", f"{graph.name}\n{trail.table()}")
     device.check(program)
     return Lowered(traced, target, device, program, trail)
@@ -124,12 +126,24 @@ class Compiled:
         self.executable = lowered.device.compile(lowered.program, self.traced.options)
         self._read = [_reader(feed, node.dtype) for feed, node in zip(self.traced.feeds, self.traced.graph.inputs, strict=True)]
         self.simple = self._simple_result()
-        self.direct = not self.traced.writes and not any(feed.converted for feed in self.traced.feeds) and self._plain_layouts()
+        result, changed = self.traced.tree.children
+        whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
+        self._result = _assembler(whole, iter(self.traced.outputs))
+        self.direct = not self.traced.writes and not self.traced.updates and self._plain_layouts()
 
     def _plain_layouts(self) -> bool:
         """Whether every array argument is read as it lies."""
-        layouts = self.traced.layouts()
-        return all(layout is not None for layout in layouts) and not any(leaf.weak or leaf.scalar for leaf in self.traced.leaves)
+        traced = self.traced
+        layouts = zip(traced.feeds, traced.layouts(), strict=True)
+        return all(layout is not None or feed.converted for feed, layout in layouts) and not any(leaf.scalar for leaf in traced.leaves)
+
+    def entry(self, specs: Sequence[Any]) -> Callable[..., Any] | None:
+        """A callable for arguments of these specs (dtype, shape, strides in bytes) that does a whole call; None where it takes more."""
+        in_order = [feed.leaf for feed in self.traced.feeds] == list(range(len(specs)))
+        arrays = all(isinstance(spec, tuple) for spec in specs)
+        if not (in_order and arrays and self.simple is not None and hasattr(self.executable, "entry")):
+            return None
+        return self.executable.entry(specs)
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
@@ -162,14 +176,16 @@ class Compiled:
         }
 
     def memory_analysis(self) -> dict[str, int]:
-        """Bytes of the `arguments`, the `results`, the `workspace` that intermediates share, and the `peak` of all of them."""
+        """Bytes of the `arguments`, `results` and `constants`, of the `workspace` that intermediates share, of results in `donated`
+        arguments (which count once), and the `peak` of all of them."""
         program = self.lowered.program
         size = {
             place: sum(value.nbytes for value in program.values if value.place == kind)
             for place, kind in (("arguments", "argument"), ("results", "result"), ("constants", "constant"))
         }
         size["workspace"] = program.workspace
-        size["peak"] = sum(size.values())
+        size["donated"] = sum(program.values[result].nbytes for result in program.donated)
+        size["peak"] = sum(size.values()) - 2 * size["donated"]
         return size
 
     # -- calling it --------------------------------------------------------------------------------------------------
@@ -185,10 +201,9 @@ class Compiled:
         results = self.executable([read(leaves) for read in self._read])
         for write in self.traced.writes:
             write_back(leaves[write.leaf] if write.leaf is not None else write.captured, results[write.result])
-        if self.simple is not None:
-            return results[self.simple]
-        values = iter([_finished(output, results, leaves) for output in self.traced.outputs])
-        result, changed = unflatten(self.traced.tree, values)
+        if not self.traced.updates:
+            return self._result(results, leaves)
+        result, *changed = self._result(results, leaves)
         for update, contents in zip(self.traced.updates, changed, strict=True):
             set_contents(follow(call, update.path), update.keys, contents)
         return result
@@ -224,22 +239,49 @@ def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     return lambda leaves: leaves[leaf]
 
 
-def _finished(output: Output, results: Sequence[Any], leaves: Sequence[Any]) -> Any:
-    if output.result is not None:
-        value = results[output.result]
-    else:
-        value = leaves[output.leaf] if output.leaf is not None else output.captured
-    if output.steps:
-        value = view_through(value, output.steps)
-    if output.unwrap:
-        value = value.numpy() if isinstance(value, DeviceArray) else value
-        return value[()] if output.unwrap == "scalar" else value.item()
-    return value
+Assemble = Callable[[Sequence[Any], Sequence[Any]], Any]
+"""Makes a result of the function from the graph's results and the call's leaves."""
 
 
-def copied_statics(tree: Tree) -> bool:
-    """Whether the result holds plain arrays, which each call must return anew."""
-    return isinstance(tree.static, np.ndarray) or any(copied_statics(child) for child in tree.children)
+def _assembler(tree: Tree, outputs: Iterator[Output]) -> Assemble:
+    """What puts a result of the shape `tree` together."""
+    if tree.kind == "leaf":
+        return _finisher(next(outputs))
+    if tree.kind == "static":
+        value = tree.static
+        return (lambda results, leaves: value.copy()) if isinstance(value, np.ndarray) else (lambda results, leaves: value)
+    parts = [_assembler(child, outputs) for child in tree.children]
+    if tree.kind == "dict":
+        kind, keys = tree.static
+        return lambda results, leaves: kind(zip(keys, [part(results, leaves) for part in parts], strict=True))
+    kind = tree.static
+    if hasattr(kind, "_fields"):
+        return lambda results, leaves: kind(*[part(results, leaves) for part in parts])
+    if kind is tuple and len(parts) == 2:
+        first, second = parts
+        return lambda results, leaves: (first(results, leaves), second(results, leaves))
+    return lambda results, leaves: kind([part(results, leaves) for part in parts])
+
+
+def _finisher(output: Output) -> Assemble:
+    """What makes one leaf of the result."""
+    number = output.result
+    if number is not None and not output.steps and not output.unwrap:
+        return lambda results, leaves: results[number]
+
+    def finish(results: Sequence[Any], leaves: Sequence[Any]) -> Any:
+        if number is not None:
+            value = results[number]
+        else:
+            value = leaves[output.leaf] if output.leaf is not None else output.captured
+        if output.steps:
+            value = view_through(value, output.steps)
+        if output.unwrap:
+            value = value.numpy() if isinstance(value, DeviceArray) else value
+            return value[()] if output.unwrap == "scalar" else value.item()
+        return value
+
+    return finish
 
 
 # -- text ----------------------------------------------------------------------------------------------------------------

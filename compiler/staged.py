@@ -5,6 +5,7 @@ They are what `jit` goes through by itself at a call.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +84,15 @@ class Traced:
     writes: list[Write]
     updates: list[Update] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    owners: list[str] = field(default_factory=list)
+    """For each leaf, the function's argument that it belongs to."""
+
+    def donated(self) -> set[int]:
+        """The graph's inputs that the caller gives away."""
+        names = self.options.get("donate", ())
+        leaves = {leaf for leaf, owner in enumerate(self.owners) if owner in names and not self.leaves[leaf].weak}
+        written = {write.leaf for write in self.writes} | {output.leaf for output in self.outputs}
+        return {place for place, feed in enumerate(self.feeds) if feed.leaf in leaves - written}
 
     def as_text(self) -> str:
         return self.graph.as_text()
@@ -138,7 +148,23 @@ def trace_function(
     returned: list[Array] = []
     result_tree = _flatten_result((result, tuple(changed)), returned)
     traced = _assemble(recorder, arrays, returned)
-    return Traced(function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options)
+    return Traced(function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options, owners_of(tree, function))
+
+
+def owners_of(tree: Tree, function: Callable[..., Any]) -> list[str]:
+    """For each leaf of a call, the name of the argument that it belongs to."""
+    positional, keywords = tree.children
+    labels = [*labels_of(function, len(positional.children)), *keywords.static[1]]
+    parts = (*positional.children, *keywords.children)
+    return [label for label, part in zip(labels, parts, strict=True) for _ in range(part.leaves)]
+
+
+def labels_of(function: Callable[..., Any], count: int) -> list[str]:
+    """What to call `count` positional arguments."""
+    parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "x")
+    return [names[k] if k < len(names) else f"{rest}_{k - len(names)}" for k in range(count)]
 
 
 def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Array:
@@ -230,11 +256,8 @@ def leaf_of(value: Any, path: str) -> Leaf:
 
 
 
-def flatten_call(args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str], labels: Sequence[str]) -> Tree:
-    """The tree and leaves of a call; `labels` are the parameters' names, for the positional arguments."""
-    positional = []
-    for number, value in enumerate(args):
-        label = labels[number] if number < len(labels) else f"{labels[-1] if labels else 'x'}_{number}"
-        positional.append(flatten(value, leaves, names, label))
-    keywords = Tree("dict", (dict, tuple(kwargs)), tuple([flatten(value, leaves, names, name) for name, value in kwargs.items()]))
-    return Tree("tuple", tuple, (Tree("tuple", tuple, tuple(positional)), keywords))
+def flatten_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str]) -> Tree:
+    """The tree and leaves of a call."""
+    positional = [flatten(value, leaves, names, label) for value, label in zip(args, labels_of(function, len(args)), strict=True)]
+    keywords = [flatten(value, leaves, names, name) for name, value in kwargs.items()]
+    return Tree("tuple", tuple, (Tree("tuple", tuple, tuple(positional)), Tree("dict", (dict, tuple(kwargs)), tuple(keywords))))

@@ -29,6 +29,11 @@ class Tree:
         self.children = children
         self.key: Hashable = (kind, _hashable(static) if kind != "leaf" else None, tuple([child.key for child in children]))
 
+    @property
+    def leaves(self) -> int:
+        """How many leaves there are."""
+        return 1 if self.kind == "leaf" else sum(child.leaves for child in self.children)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tree) and self.key == other.key
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from numfuse.compiler.graph import Graph, Node, structure_key
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.kernel import Buffer, Kernel
+from numfuse.compiler.kernel import Buffer, Kernel, in_place_pairs
 from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.expressions import Names
 from numfuse.compiler.lower.printer import Source
@@ -55,6 +55,8 @@ class Phase:
     source: Source
     extents: dict[str, int]
     values: list[int]
+    in_place: frozenset[tuple[int, int]] = frozenset()
+    """Pairs of parameters (one read, one written) that may be the same memory."""
 
 
 @dataclass
@@ -114,7 +116,10 @@ class Program:
     results: list[int]
     workspace: int = 0
     """Bytes."""
-    uses: dict[int, int] = field(default_factory=dict)
+    layouts: dict[int, Layout | None] = field(default_factory=dict)
+    """How each argument lies in memory (None: in C order)."""
+    donated: dict[int, int] = field(default_factory=dict)
+    """For each result that is written into the memory of an argument, that argument."""
 
     @property
     def kernels(self) -> list[LoweredKernel]:
@@ -126,6 +131,7 @@ class Program:
         return [step.node.op for step in self.steps if isinstance(step, LibraryStep)]
 
 
+Launch = tuple[Source, dict[str, int], frozenset[tuple[int, int]]]
 PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, Source, dict[str, int]]]
 """A target's way from a fused node and its buffers to printed source and a launch shape."""
 
@@ -139,7 +145,7 @@ class Lowering:
         self.number: dict[Node, int] = {}
         self.steps: list[Step] = []
         self.names = Names(())
-        self.printed: dict[Hashable, tuple[Source, dict[str, int]] | None] = {}
+        self.printed: dict[Hashable, Launch | None] = {}
         self.sources: dict[str, Source] = {}
         self.gets = {(node.inputs[0], node.params["result"]): node for node in graph.nodes if node.op == "get"}
 
@@ -162,6 +168,7 @@ class Lowering:
                 self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], self.number[node]))
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
         program.workspace = self._plan(program)
+        program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
 
     def _add(self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0) -> int:
@@ -183,12 +190,12 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        source, extents = launch
+        source, extents, in_place = launch
         nbytes = sum(self.values[number].nbytes for number in set(places))
-        kernel = LoweredKernel(source.name, node, [Phase(source, extents, places)], nbytes, flops_of(body))
+        kernel = LoweredKernel(source.name, node, [Phase(source, extents, places, in_place)], nbytes, flops_of(body))
         self.steps.append(KernelStep(kernel))
 
-    def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> tuple[Source, dict[str, int]] | None:
+    def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
         """The fused node's source, under a name of its own, and its launch shape; None where there is nothing to do.
 
         What was printed before is found again: unrolled loops make the same kernel many times, and equal code is one kernel.
@@ -203,7 +210,7 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            self.printed[structure] = None if kernel.empty else (source, extents)
+            self.printed[structure] = None if kernel.empty else (source, extents, in_place_pairs(kernel))
         return self.printed[structure]
 
     def _buffer(self, inner: Node, number: int) -> Buffer:

@@ -5,7 +5,7 @@ The split lets a process with a warm cache run without importing Numba: an objec
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import threading
 from typing import Any
 
@@ -95,6 +95,18 @@ def _load_object(symbol: str, code: bytes) -> int:
     return address
 
 
+@functools.lru_cache(maxsize=None)
+def vector_library() -> bool:
+    """Whether glibc's vector mathematics (libmvec) is here; makes it known to LLVM."""
+    import llvmlite.binding as llvm
+
+    try:
+        llvm.load_library_permanently("libmvec.so.1")
+    except RuntimeError:
+        return False
+    return True
+
+
 def _execution_engine() -> Any:
     global _engine, _machine
     if _engine is None:
@@ -102,8 +114,7 @@ def _execution_engine() -> Any:
 
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        with contextlib.suppress(RuntimeError):  # no vector library: then no code calls it
-            llvm.load_library_permanently("libmvec.so.1")
+        vector_library()
         _machine = llvm.Target.from_default_triple().create_target_machine(codemodel="jitdefault", jit=True)
         _engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine)
     return _engine

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numfuse.compiler.ops import operator
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu.launch import Launcher, launcher, range_launcher
+from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
 from numfuse.runtime.cpu.threads import pool, thread_count
 
 Arrays = list[Any]
@@ -40,7 +40,7 @@ def machine_key() -> str:
     import llvmlite
     import llvmlite.binding as llvm
 
-    features = llvm.get_host_cpu_features().flatten()
+    features = llvm.get_host_cpu_features().flatten() + ("" if native.vector_library() else "-libmvec")
     versions = [importlib.metadata.version(name) for name in ("numfuse", "numba")] + [llvmlite.__version__]
     return "|".join([*versions, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
 
@@ -76,9 +76,10 @@ class Executable:
 
     def __init__(self, program: Program, fastmath: bool = False) -> None:
         self.program = program
+        self.fastmath = fastmath
         self.results = program.results
         self.arguments = sum(value.place == "argument" for value in program.values)
-        self.fresh = [(k, value.shape, value.dtype) for k, value in enumerate(program.values) if value.place == "result"]
+        self.fresh = [(k, v.shape, v.dtype) for k, v in enumerate(program.values) if v.place == "result" and k not in program.donated]
         self.workspaces: list[Arrays] = []
         self.constants = {k: np.ascontiguousarray(v.node.params["value"]) for k, v in enumerate(program.values) if v.place == "constant"}
         self.runs = [run for step in program.steps for run in self._runs(step, fastmath)]
@@ -88,11 +89,30 @@ class Executable:
         values[: self.arguments] = arguments
         for number, shape, dtype in self.fresh:
             values[number] = np.empty(shape, dtype)
+        for number, argument in self.program.donated.items():
+            values[number] = values[argument]
         for run in self.runs:
             run(values)
         results = [values[number] for number in self.results]
         self._give_back(values)
         return results
+
+    def entry(self, specs: Sequence[ArraySpec]) -> Callable[..., Any] | None:
+        """The whole call in machine code, for a program that is one small kernel with one result; None for others.
+
+        `specs`: the arguments of the function, which are the program's, in order.
+        """
+        steps = self.program.steps
+        if self.program.donated or len(steps) != 1 or not isinstance(steps[0], KernelStep) or len(self.fresh) != 1 or len(specs) != self.arguments:
+            return None
+        kernel = steps[0].kernel
+        if len(kernel.phases) != 1 or seconds_of(kernel) > HELD_SECONDS:
+            return None
+        (phase,), ((result, shape, dtype),) = kernel.phases, self.fresh
+        order = [self.arguments if number == result else self.program.values[number].number for number in phase.values]
+        if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
+            return None
+        return entry(kernel_address(phase.source, self.fastmath), phase.extents["count"], specs, order, partial(np.empty, shape, dtype))
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""
@@ -128,12 +148,16 @@ class Executable:
         return [library_run(step, self.program.values[step.output])]
 
 
+def seconds_of(kernel: LoweredKernel) -> float:
+    """About how long one core takes."""
+    return max(kernel.nbytes / BYTES_PER_SECOND, kernel.flops / FLOPS_PER_SECOND)
+
+
 def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
     """Launches one phase, on one thread or on all of them."""
     address = kernel_address(phase.source, fastmath)
     numbers, count = tuple(phase.values), phase.extents["count"]
-    share = 1.0 if phase is kernel.phases[0] else 0.01
-    seconds = share * max(kernel.nbytes / BYTES_PER_SECOND, kernel.flops / FLOPS_PER_SECOND)
+    seconds = seconds_of(kernel) * (1.0 if phase is kernel.phases[0] else 0.01)
     if seconds < SHARED_SECONDS or count == 1 or thread_count() == 1:
         return serial_run(launcher(address, len(numbers), 0, count, seconds > HELD_SECONDS), numbers)
     pieces = max(2, min(count, 4 * thread_count(), int(seconds / PIECE_SECONDS)))

@@ -10,16 +10,21 @@ from __future__ import annotations
 import ctypes
 import struct
 import sys
-from collections.abc import Callable
+import sysconfig
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 Launcher = Callable[..., None]
 
-_DATA = 16
+ArraySpec = tuple[np.dtype, tuple[int, ...], tuple[int, ...]]
+"""dtype, shape, and strides in bytes."""
+
+_DATA, _DESCR = 16, 56
+"""Offsets in PyArrayObject: after `data` come the number of axes, the pointers to extents and strides, the base, and the descriptor."""
 _BYTES_HEADER = bytes.__basicsize__ - 1
-_launchers: dict[tuple[int, bool], int] = {}
+_launchers: dict[str, int] = {}
 _alive: list[Any] = []
 
 
@@ -28,13 +33,20 @@ class _MethodDef(ctypes.Structure):
 
 
 def _layout_holds() -> bool:
-    if hasattr(sys, "_is_gil_enabled") or sys.implementation.name != "cpython":
-        import sysconfig
-
-        if sysconfig.get_config_var("Py_GIL_DISABLED") or sys.implementation.name != "cpython":
-            return False
-    probe = np.empty(3, np.int8)
-    return ctypes.c_void_p.from_address(id(probe) + _DATA).value == probe.ctypes.data
+    """Whether ndarray objects lie in memory as they have since NumPy 1, on the one Python whose objects start as expected here."""
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return False
+    probe = np.empty((3, 5), np.int8)
+    at = id(probe)
+    word = ctypes.c_void_p.from_address
+    extents = (ctypes.c_int64 * 2).from_address(word(at + _DATA + 16).value or 0)
+    strides = (ctypes.c_int64 * 2).from_address(word(at + _DATA + 24).value or 0)
+    return (
+        word(at + _DATA).value == probe.ctypes.data
+        and ctypes.c_int.from_address(at + _DATA + 8).value == 2
+        and (tuple(extents), tuple(strides)) == (probe.shape, probe.strides)
+        and word(at + _DESCR).value == id(probe.dtype)
+    )
 
 
 FAST = _layout_holds()
@@ -44,12 +56,7 @@ def launcher(address: int, arrays: int, lo: int, hi: int, release_gil: bool) -> 
     """A callable of `arrays` arrays that runs the kernel at `address` over [lo, hi)."""
     if not FAST or arrays > 64:
         return _slow_launcher(address, arrays, lo, hi)
-    code = _launcher_code(arrays, release_gil)
-    definition = _MethodDef(b"launch", code, 0x0080, None)  # METH_FASTCALL
-    _alive.append(definition)
-    new = ctypes.pythonapi.PyCFunction_NewEx
-    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    return new(ctypes.addressof(definition), struct.pack("qqq", address, lo, hi), None)
+    return _callable(_launcher_code(arrays, release_gil), struct.pack("qqq", address, lo, hi))
 
 
 def range_launcher(address: int, arrays: int) -> Callable[..., None]:
@@ -68,28 +75,59 @@ def _slow_launcher(address: int, arrays: int, lo: int, hi: int) -> Launcher:
     return lambda *values: call(lo, hi, *[value.ctypes.data for value in values])
 
 
-def _launcher_code(arrays: int, release_gil: bool) -> int:
-    key = (arrays, release_gil)
-    if key not in _launchers:
+def entry(address: int, count: int, specs: Sequence[ArraySpec], order: Sequence[int], allocate: Callable[[], Any]) -> Callable[..., Any] | None:
+    """A whole call in one C-level callable: it checks that the arguments are ndarrays of these specs, allocates the result with `allocate`,
+    runs the kernel over [0, count) and returns the result; for other arguments it returns NotImplemented.
+
+    `order` says for each pointer of the kernel which argument it is; len(specs) is the result. None where such code cannot be made.
+    """
+    if not FAST or len(order) > 64:
+        return None
+    name = f"numfuse_entry_{len(specs)}_{len(order)}"
+    if name not in _launchers:
         from numfuse.runtime.cpu.compile import load_ir
 
-        name = f"numfuse_launch_{arrays}{'_nogil' if release_gil else ''}"
-        _launchers[key] = load_ir(name, _launcher_ir(name, arrays, release_gil))
-    return _launchers[key]
+        _launchers[name] = load_ir(name, _entry_ir(name, len(specs), len(order)))
+    described = [address, 0, count, id(allocate), id(np.ndarray), *order]
+    for dtype, shape, strides in specs:
+        described += [id(dtype), len(shape), *shape, *strides]
+    return _callable(_launchers[name], struct.pack(f"{len(described)}q", *described), allocate)
+
+
+def _callable(code: int, described: bytes, *kept: Any) -> Callable[..., Any]:
+    """A builtin function that runs machine code with the signature of METH_FASTCALL; `described` is its self."""
+    definition = _MethodDef(b"numfuse_kernel", code, 0x0080, None)
+    _alive.append((definition, kept))
+    new = ctypes.pythonapi.PyCFunction_NewEx
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    return new(ctypes.addressof(definition), described, None)
+
+
+def _launcher_code(arrays: int, release_gil: bool) -> int:
+    name = f"numfuse_launch_{arrays}{'_nogil' if release_gil else ''}"
+    if name not in _launchers:
+        from numfuse.runtime.cpu.compile import load_ir
+
+        _launchers[name] = load_ir(name, _launcher_ir(name, arrays, release_gil))
+    return _launchers[name]
+
+
+DECLARED = """
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare void @Py_IncRef(ptr)
+declare ptr @PyObject_CallNoArgs(ptr)
+@_Py_NoneStruct = external global i8
+@_Py_NotImplementedStruct = external global i8
+"""
 
 
 def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
     """LLVM IR of `PyObject *launch(PyObject *self, PyObject **args, Py_ssize_t n)`; self is bytes of (kernel, lo, hi)."""
     lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "  %result = alloca ptr", "  %error = alloca ptr"]
-    for place, field in enumerate(("kernel", "lo", "hi")):
-        kind = "ptr" if field == "kernel" else "i64"
-        lines.append(f"  %{field}_at = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * place}")
-        lines.append(f"  %{field} = load {kind}, ptr %{field}_at")
+    lines += _fields(("kernel", "ptr"), ("lo", "i64"), ("hi", "i64"))
     for place in range(arrays):
-        lines.append(f"  %arg_at{place} = getelementptr ptr, ptr %args, i64 {place}")
-        lines.append(f"  %array{place} = load ptr, ptr %arg_at{place}")
-        lines.append(f"  %data_at{place} = getelementptr i8, ptr %array{place}, i64 {_DATA}")
-        lines.append(f"  %data{place} = load ptr, ptr %data_at{place}")
+        lines += _data_of(place)
     if release_gil:
         lines.append("  %thread = call ptr @PyEval_SaveThread()")
     passed = "".join(f", ptr %data{place}" for place in range(arrays))
@@ -97,10 +135,104 @@ def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
     if release_gil:
         lines.append("  call void @PyEval_RestoreThread(ptr %thread)")
     lines += ["  call void @Py_IncRef(ptr @_Py_NoneStruct)", "  ret ptr @_Py_NoneStruct", "}"]
-    declared = [
-        "declare ptr @PyEval_SaveThread()",
-        "declare void @PyEval_RestoreThread(ptr)",
-        "declare void @Py_IncRef(ptr)",
-        "@_Py_NoneStruct = external global i8",
+    return DECLARED + "\n".join(lines)
+
+
+def _fields(*fields: tuple[str, str]) -> list[str]:
+    """Loads the first words of `self`."""
+    lines = []
+    for place, (field, kind) in enumerate(fields):
+        lines.append(f"  %{field}_at = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * place}")
+        lines.append(f"  %{field} = load {kind}, ptr %{field}_at")
+    return lines
+
+
+def _data_of(place: int) -> list[str]:
+    """Loads an argument, and the address of its data."""
+    return [
+        f"  %arg_at{place} = getelementptr ptr, ptr %args, i64 {place}",
+        f"  %array{place} = load ptr, ptr %arg_at{place}",
+        f"  %data_at{place} = getelementptr i8, ptr %array{place}, i64 {_DATA}",
+        f"  %data{place} = load ptr, ptr %data_at{place}",
     ]
-    return "\n".join([*declared, *lines])
+
+
+def _entry_ir(name: str, arguments: int, pointers: int) -> str:
+    """LLVM IR of `entry`: the words of `self` are kernel, lo, hi, allocate, ndarray, the order, then each argument's spec."""
+    words = 5 + pointers
+    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "start:", "  %unread = alloca ptr", "  %error = alloca ptr"]
+    lines += [f"  %sources = alloca [{arguments + 1} x ptr]"]
+    lines += _fields(("kernel", "ptr"), ("lo", "i64"), ("hi", "i64"), ("allocate", "ptr"), ("ndarray", "ptr"))
+    lines.append(f"  %spec0 = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * words}")
+    lines += [f"  %as_many = icmp eq i64 %n, {arguments}", "  br i1 %as_many, label %check0, label %other"]
+    for k in range(arguments):
+        lines += [f"check{k}:", *_data_of(k)]
+        lines += [f"  %type_at{k} = getelementptr i8, ptr %array{k}, i64 8", f"  %type{k} = load ptr, ptr %type_at{k}"]
+        lines += [f"  %is_array{k} = icmp eq ptr %type{k}, %ndarray", f"  br i1 %is_array{k}, label %array_check{k}, label %other"]
+        lines += [f"array_check{k}:", f"  %next{k} = call ptr @numfuse_same(ptr %array{k}, ptr %spec{k})"]
+        lines += [f"  %place{k} = getelementptr ptr, ptr %sources, i64 {k}", f"  store ptr %data{k}, ptr %place{k}"]
+        lines += [f"  %spec{k + 1} = getelementptr i8, ptr %next{k}, i64 0", f"  %fits{k} = icmp ne ptr %next{k}, null"]
+        lines.append(f"  br i1 %fits{k}, label %{f'check{k + 1}' if k + 1 < arguments else 'run'}, label %other")
+    lines += ["run:", "  %made = call ptr @PyObject_CallNoArgs(ptr %allocate)", "  %failed = icmp eq ptr %made, null"]
+    lines += ["  br i1 %failed, label %error_out, label %go", "error_out:", "  ret ptr null", "go:"]
+    lines += [f"  %made_at = getelementptr i8, ptr %made, i64 {_DATA}", "  %made_data = load ptr, ptr %made_at"]
+    lines += [f"  %made_place = getelementptr ptr, ptr %sources, i64 {arguments}", "  store ptr %made_data, ptr %made_place"]
+    for p in range(pointers):
+        lines += [f"  %which_at{p} = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * (5 + p)}", f"  %which{p} = load i64, ptr %which_at{p}"]
+        lines += [f"  %from{p} = getelementptr ptr, ptr %sources, i64 %which{p}", f"  %pointer{p} = load ptr, ptr %from{p}"]
+    passed = "".join(f", ptr %pointer{p}" for p in range(pointers))
+    lines += [f"  call i32 %kernel(ptr %unread, ptr %error, i64 %lo, i64 %hi{passed})", "  ret ptr %made"]
+    lines += ["other:", "  call void @Py_IncRef(ptr @_Py_NotImplementedStruct)", "  ret ptr @_Py_NotImplementedStruct", "}"]
+    return DECLARED + _SAME + "\n".join(lines)
+
+
+_SAME = f"""
+; the words after the spec, where the array has that descriptor, number of axes, extents and strides; else null
+define internal ptr @numfuse_same(ptr %array, ptr %spec) {{
+  %descr_at = getelementptr i8, ptr %array, i64 {_DESCR}
+  %descr = load ptr, ptr %descr_at
+  %wanted_descr = load ptr, ptr %spec
+  %same_descr = icmp eq ptr %descr, %wanted_descr
+  %nd_at = getelementptr i8, ptr %array, i64 {_DATA + 8}
+  %nd32 = load i32, ptr %nd_at
+  %nd = sext i32 %nd32 to i64
+  %wanted_nd_at = getelementptr i8, ptr %spec, i64 8
+  %wanted_nd = load i64, ptr %wanted_nd_at
+  %same_nd = icmp eq i64 %nd, %wanted_nd
+  %same_kind = and i1 %same_descr, %same_nd
+  br i1 %same_kind, label %shape, label %no
+shape:
+  %dims_at = getelementptr i8, ptr %array, i64 {_DATA + 16}
+  %dims = load ptr, ptr %dims_at
+  %strides_at = getelementptr i8, ptr %array, i64 {_DATA + 24}
+  %strides = load ptr, ptr %strides_at
+  %wanted_dims = getelementptr i8, ptr %spec, i64 16
+  %wanted_strides = getelementptr i64, ptr %wanted_dims, i64 %nd
+  br label %loop
+loop:
+  %axis = phi i64 [ 0, %shape ], [ %next_axis, %matches ]
+  %more = icmp slt i64 %axis, %nd
+  br i1 %more, label %compare, label %yes
+compare:
+  %dim_p = getelementptr i64, ptr %dims, i64 %axis
+  %dim = load i64, ptr %dim_p
+  %wanted_dim_p = getelementptr i64, ptr %wanted_dims, i64 %axis
+  %wanted_dim = load i64, ptr %wanted_dim_p
+  %stride_p = getelementptr i64, ptr %strides, i64 %axis
+  %stride = load i64, ptr %stride_p
+  %wanted_stride_p = getelementptr i64, ptr %wanted_strides, i64 %axis
+  %wanted_stride = load i64, ptr %wanted_stride_p
+  %same_dim = icmp eq i64 %dim, %wanted_dim
+  %same_stride = icmp eq i64 %stride, %wanted_stride
+  %same = and i1 %same_dim, %same_stride
+  br i1 %same, label %matches, label %no
+matches:
+  %next_axis = add i64 %axis, 1
+  br label %loop
+yes:
+  %end = getelementptr i64, ptr %wanted_strides, i64 %nd
+  ret ptr %end
+no:
+  ret ptr null
+}}
+"""

@@ -40,6 +40,8 @@ class CudaExecutable:
             if value.place == "argument":
                 given = arguments[value.number]
                 values[number] = given if isinstance(given, DeviceArray) else DeviceArray.from_host(gpu, given)
+            elif number in self.program.donated:
+                values[number] = values[self.program.donated[number]]
             elif value.place == "result":
                 values[number] = DeviceArray.empty(gpu, value.shape, value.dtype)
             elif value.place == "workspace":
