@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-
 from numfuse.compiler.ops import operator
 from numfuse.compiler.types import Shape, Spec, type_text
 
@@ -73,7 +72,9 @@ class Node:
         return f"<{self.name or self.op}: {type_text(self.shape, self.dtype)}>"
 
 
-def make(op: str, inputs: Iterable[Node], where: Location | None = None, name: str | None = None, **params: Any) -> Node:
+def make(
+    op: str, inputs: Iterable[Node], where: Location | None = None, name: str | None = None, **params: Any
+) -> Node:
     """A node of the operator `op`, its shape and dtype inferred by the operator's type rule."""
     inputs = tuple(inputs)
     shape, dtype = operator(op).infer([node.spec for node in inputs], params)
@@ -226,7 +227,10 @@ def structure_key(graph: Graph) -> Hashable:
     """Equal for graphs that are the same but for their nodes' identity and the user's lines; cheaper than a hash of the text."""
     number = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
     inputs = tuple([(node.name, node.shape, node.dtype) for node in graph.inputs])
-    nodes = [(node.op, node.shape, node.dtype, params_key(node), tuple([number[source] for source in node.inputs])) for node in graph.nodes]
+    nodes = [
+        (node.op, node.shape, node.dtype, params_key(node), tuple([number[source] for source in node.inputs]))
+        for node in graph.nodes
+    ]
     return graph.name, inputs, tuple(nodes), tuple([number[node] for node in graph.outputs])
 
 

@@ -27,7 +27,12 @@ class Keyed:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Keyed) and self._hash == other._hash and type(self) is type(other) and self._parts == other._parts)
+        return self is other or (
+            isinstance(other, Keyed)
+            and self._hash == other._hash
+            and type(self) is type(other)
+            and self._parts == other._parts
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self._parts))})"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
-
 from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, trace_function
 from numfuse.compiler.trace.array import Array
@@ -59,7 +58,9 @@ class JitFunction:
         unknown = (self._static | frozenset(options["donate"])) - set(self._signature.parameters)
         takes_any = any(p.kind is p.VAR_KEYWORD for p in self._signature.parameters.values())
         if unknown and not takes_any:
-            raise ValueError(f"{function.__qualname__} has no argument {sorted(unknown)[0]!r}; it has {', '.join(self._signature.parameters)}")
+            raise ValueError(
+                f"{function.__qualname__} has no argument {sorted(unknown)[0]!r}; it has {', '.join(self._signature.parameters)}"
+            )
         self._disabled = os.environ.get("NUMFUSE_DISABLE_JIT", "0") not in ("", "0")
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -157,7 +158,12 @@ def jit(fn: Callable[..., Any]) -> JitFunction: ...
 
 @overload
 def jit(
-    fn: None = None, *, target: str = "auto", static_argnames: str | Sequence[str] = (), fastmath: bool = False, donate: str | Sequence[str] = ()
+    fn: None = None,
+    *,
+    target: str = "auto",
+    static_argnames: str | Sequence[str] = (),
+    fastmath: bool = False,
+    donate: str | Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], JitFunction]: ...
 
 
@@ -199,7 +205,12 @@ def jit(
         fn = fn.function
     if not callable(fn):
         raise TypeError(f"jit takes a function, not {type(fn).__name__}")
-    options = {"target": target, "static_argnames": _names(static_argnames), "fastmath": fastmath, "donate": _names(donate)}
+    options = {
+        "target": target,
+        "static_argnames": _names(static_argnames),
+        "fastmath": fastmath,
+        "donate": _names(donate),
+    }
     return JitFunction(fn, options)
 
 
@@ -218,7 +229,9 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
         given = leaf_of(leaf, name)
         strides = kind.strides if kind.strides is not None else given.strides
         if given.spec != kind.spec or given.weak != kind.weak or given.strides != strides:
-            raise TypeError(f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind")
+            raise TypeError(
+                f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
+            )
     return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
 import numpy as np
-
 from numfuse.compiler.graph import Location, Node
 from numfuse.compiler.index import Axis, Index, Test
 from numfuse.compiler.types import Shape, size_of

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
+from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program, ViewStep, lower
+from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep, lower
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.staged import Output, Traced, view_through
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents
 from numfuse.compiler.types import type_text
+from numfuse.passes.fuse import Fuser
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray
-from numfuse.runtime.devices import Device, device_for
+from numfuse.runtime.devices import Device, default_target, device_for
 
 
 class Kernel:
@@ -64,16 +65,20 @@ class Kernel:
 class Lowered:
     """A function as a program of kernels for one target. `trail` has the graph after each pass, and the passes' times."""
 
-    traced: Traced
     target: Target
     device: Device
     program: Program
     trail: Trail
+    traced: Traced | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return self.traced.options if self.traced is not None else {}
 
     @property
     def kernels(self) -> list[Kernel]:
         """The kernels in order of launching; one that is launched several times stands there as often."""
-        return [Kernel(kernel, self.device, self.traced.options) for kernel in self.program.kernels]
+        return [Kernel(kernel, self.device, self.options) for kernel in self.program.kernels]
 
     @property
     def library_calls(self) -> list[str]:
@@ -81,7 +86,7 @@ class Lowered:
         return self.program.library_calls
 
     @property
-    def graph(self) -> Any:
+    def graph(self) -> Graph:
         """The graph of fused nodes."""
         return self.program.graph
 
@@ -95,36 +100,50 @@ class Lowered:
 
     def compile(self) -> Compiled:
         """Compiles every kernel. On a machine without the device it can be looked at, but not called."""
-        return Compiled(self)
+        if self.traced is None:
+            raise TypeError("only traced functions compile to a callable; a graph is run by Graph.run")
+        return Compiled(self, self.traced)
 
     def __str__(self) -> str:
         return self.as_text()
 
 
-def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
-    """Optimises a traced function for a target and prints its kernels."""
+def lower_graph(
+    graph: Graph, layouts: Sequence[Layout | None], target_name: str, arch: str | None, traced: Traced | None = None
+) -> Lowered:
+    """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order)."""
     device = device_for(target_name, arch)
     target = find_target(device.name)
     trail = Trail(check=log.wanted("check"))
     with without_collector():
-        graph = optimize(traced.graph, target, trail=trail)
-        program = lower(graph, traced.layouts(on_device=device.name != "cpu"), target.print_kernel)
+        graph = optimize(graph, target, trail=trail)
+        program = lower(graph, layouts, target.print_kernel)
         if target.finish is not None:
             target.finish(program)
-        donate(program, traced.donated())
-    log.message("passes", f"{graph.name}\n{trail.table()}")
+    if log.wanted("passes"):
+        log.message("passes", f"{graph.name}\n{trail.table()}")
     device.check(program)
-    return Lowered(traced, target, device, program, trail)
+    return Lowered(target, device, program, trail, traced)
+
+
+def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
+    """Optimises a traced function for a target and prints its kernels."""
+    on_device = target_name != "cpu" and (target_name != "auto" or default_target() != "cpu")
+    lowered = lower_graph(traced.graph, traced.layouts(on_device), target_name, arch, traced)
+    donate(lowered.program, traced.donated())
+    return lowered
 
 
 class Compiled:
     """A function that is ready to run, for arguments of the specs it was traced with."""
 
-    def __init__(self, lowered: Lowered) -> None:
+    def __init__(self, lowered: Lowered, traced: Traced) -> None:
         self.lowered = lowered
-        self.traced = lowered.traced
+        self.traced = traced
         self.executable = lowered.device.compile(lowered.program, self.traced.options)
-        self._read = [_reader(feed, node.dtype) for feed, node in zip(self.traced.feeds, self.traced.graph.inputs, strict=True)]
+        self._read = [
+            _reader(feed, node.dtype) for feed, node in zip(self.traced.feeds, self.traced.graph.inputs, strict=True)
+        ]
         self.simple = self._simple_result()
         result, changed = self.traced.tree.children
         whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
@@ -135,7 +154,9 @@ class Compiled:
         """Whether every array argument is read as it lies."""
         traced = self.traced
         layouts = zip(traced.feeds, traced.layouts(), strict=True)
-        return all(layout is not None or feed.converted for feed, layout in layouts) and not any(leaf.scalar for leaf in traced.leaves)
+        return all(layout is not None or feed.converted for feed, layout in layouts) and not any(
+            leaf.scalar for leaf in traced.leaves
+        )
 
     def entry(self, specs: Sequence[Any]) -> Callable[..., Any] | None:
         """A callable for arguments of these specs (dtype, shape, strides in bytes) that does a whole call; None where it takes more."""
@@ -249,7 +270,9 @@ def _assembler(tree: Tree, outputs: Iterator[Output]) -> Assemble:
         return _finisher(next(outputs))
     if tree.kind == "static":
         value = tree.static
-        return (lambda results, leaves: value.copy()) if isinstance(value, np.ndarray) else (lambda results, leaves: value)
+        return (
+            (lambda results, leaves: value.copy()) if isinstance(value, np.ndarray) else (lambda results, leaves: value)
+        )
     parts = [_assembler(child, outputs) for child in tree.children]
     if tree.kind == "dict":
         kind, keys = tree.static
@@ -308,7 +331,9 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
         phases = []
         for phase in step.kernel.phases:
             extents = ", ".join(f"{key}={value}" for key, value in phase.extents.items())
-            phases.append(f"kernel {phase.source.name}[{extents}]({', '.join(told(number) for number in phase.values)})")
+            phases.append(
+                f"kernel {phase.source.name}[{extents}]({', '.join(told(number) for number in phase.values)})"
+            )
         return "; ".join(phases)
     if isinstance(step, LibraryStep):
         return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {told(step.output)}"
@@ -316,8 +341,6 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
 
 
 def explain_text(lowered: Lowered) -> str:
-    from numfuse.passes.fuse import Fuser
-
     lines = [f"{len(lowered.program.kernels)} kernels, {len(lowered.library_calls)} library calls"]
     lines += [f"  {step_text(lowered.program, step)}" for step in lowered.program.steps]
     before = next(stage.graph for stage in reversed(lowered.trail.stages) if stage.name != "fuse")

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
-from numfuse.compiler.trace.errors import telling_the_line
 from numfuse.compiler.trace.recorder import Feed, Recorder
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
 from numfuse.compiler.types import Spec, supported
@@ -125,7 +123,9 @@ def layout_of(array: np.ndarray) -> Layout | None:
     itemsize = array.dtype.itemsize
     if not array.dtype.isnative or any(stride % itemsize for stride in array.strides):
         return None
-    strides = tuple([stride // itemsize if extent != 1 else 0 for stride, extent in zip(array.strides, array.shape, strict=True)])
+    strides = tuple(
+        [stride // itemsize if extent != 1 else 0 for stride, extent in zip(array.strides, array.shape, strict=True)]
+    )
     return Layout(strides, array.ctypes.data % 16 == 0)
 
 
@@ -134,11 +134,13 @@ def trace_function(
 ) -> Traced:
     """Runs `function` once with arrays that record what is done to them."""
     recorder = Recorder(function.__name__ if function.__name__.isidentifier() else "function")
-    arrays = [_argument(recorder, number, leaf, name) for number, (leaf, name) in enumerate(zip(leaves, names, strict=True))]
+    arrays = [
+        _argument(recorder, number, leaf, name) for number, (leaf, name) in enumerate(zip(leaves, names, strict=True))
+    ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
     with without_collector():
-        result = telling_the_line(function)(*args, **kwargs)
+        result = function(*args, **kwargs)
     updates, changed = [], []
     for path, container, before in containers:
         now = contents(container)
@@ -148,7 +150,9 @@ def trace_function(
     returned: list[Array] = []
     result_tree = _flatten_result((result, tuple(changed)), returned)
     traced = _assemble(recorder, arrays, returned)
-    return Traced(function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options, owners_of(tree, function))
+    return Traced(
+        function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options, owners_of(tree, function)
+    )
 
 
 def owners_of(tree: Tree, function: Callable[..., Any]) -> list[str]:
@@ -184,7 +188,11 @@ def _flatten_result(value: Any, leaves: list[Any]) -> Tree:
         leaves.append(value)
         return Tree("leaf")
     if isinstance(value, (list, tuple)):
-        return Tree("list" if isinstance(value, list) else "tuple", type(value), tuple([_flatten_result(v, leaves) for v in value]))
+        return Tree(
+            "list" if isinstance(value, list) else "tuple",
+            type(value),
+            tuple([_flatten_result(v, leaves) for v in value]),
+        )
     if isinstance(value, dict):
         return Tree("dict", (type(value), tuple(value)), tuple([_flatten_result(v, leaves) for v in value.values()]))
     return Tree("static", value)
@@ -230,7 +238,11 @@ def _assemble(
 def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
     """The NumPy view of `array` that the recorded view steps make."""
     for op, params in steps:
-        array = array.view_through(op, params) if isinstance(array, DeviceArray) else operator(op).reference(array, **params)
+        array = (
+            array.view_through(op, params)
+            if isinstance(array, DeviceArray)
+            else operator(op).reference(array, **params)
+        )
     return array
 
 
@@ -240,12 +252,16 @@ def leaf_of(value: Any, path: str) -> Leaf:
         return Leaf(value)
     if isinstance(value, DeviceArray):
         aligned = value.address % 16 == 0
-        return Leaf(Spec(value.shape, supported(value.dtype)), None, value.element_strides, aligned=aligned, on_device=True)
+        return Leaf(
+            Spec(value.shape, supported(value.dtype)), None, value.element_strides, aligned=aligned, on_device=True
+        )
     if isinstance(value, np.generic):
         return Leaf(Spec((), supported(value.dtype)), scalar=True)
     if isinstance(value, np.ndarray):
         if type(value) not in (np.ndarray, np.memmap):
-            raise TypeError(f"argument {path!r} is a {type(value).__name__}, which is not computed like an ndarray; pass np.asarray({path})")
+            raise TypeError(
+                f"argument {path!r} is a {type(value).__name__}, which is not computed like an ndarray; pass np.asarray({path})"
+            )
         layout = layout_of(value)
         supported(value.dtype)
         strides = None if layout is None else layout.strides
@@ -254,10 +270,14 @@ def leaf_of(value: Any, path: str) -> Leaf:
     return Leaf(Spec((), np.dtype({int: "i8", float: "f8", complex: "c16"}[kind])), kind)
 
 
-
-
-def flatten_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str]) -> Tree:
+def flatten_call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str]
+) -> Tree:
     """The tree and leaves of a call."""
-    positional = [flatten(value, leaves, names, label) for value, label in zip(args, labels_of(function, len(args)), strict=True)]
+    positional = [
+        flatten(value, leaves, names, label) for value, label in zip(args, labels_of(function, len(args)), strict=True)
+    ]
     keywords = [flatten(value, leaves, names, name) for name, value in kwargs.items()]
-    return Tree("tuple", tuple, (Tree("tuple", tuple, tuple(positional)), Tree("dict", (dict, tuple(kwargs)), tuple(keywords))))
+    return Tree(
+        "tuple", tuple, (Tree("tuple", tuple, tuple(positional)), Tree("dict", (dict, tuple(kwargs)), tuple(keywords)))
+    )

@@ -40,9 +40,13 @@ def work_of(body: Graph) -> dict[Node, int]:
     return work
 
 
-def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]) -> tuple[Kernel, Source, dict[str, int]]:
+def print_for_cpu(
+    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]
+) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
-    kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cpu.keep_on_cpu(work[n], length, n.dtype.itemsize))
+    kernel = build_kernel(
+        node, name, inputs, outputs, lambda n, length: cpu.keep_on_cpu(work[n], length, n.dtype.itemsize)
+    )
     lanes = cpu.wants_lanes(kernel)
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
@@ -50,7 +54,9 @@ def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buf
     return kernel, source, {"count": cpu.chunks(kernel, lanes)}
 
 
-def print_for_cuda(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]) -> tuple[Kernel, Source, dict[str, int]]:
+def print_for_cuda(
+    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]
+) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
     columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
     kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cuda.keep_on_cuda(work[n], length, columns))
@@ -64,10 +70,16 @@ def join_phases(program: Program) -> None:
     steps: list[Step] = []
     for step in program.steps:
         before = steps[-1] if steps else None
-        if isinstance(step, KernelStep) and isinstance(before, KernelStep) and _finishes(before.kernel, step.kernel, readers):
+        if (
+            isinstance(step, KernelStep)
+            and isinstance(before, KernelStep)
+            and _finishes(before.kernel, step.kernel, readers)
+        ):
             first, second = before.kernel, step.kernel
             phases = [*first.phases, *second.phases]
-            steps[-1] = KernelStep(LoweredKernel(first.name, second.node, phases, first.nbytes + second.nbytes, first.flops + second.flops))
+            steps[-1] = KernelStep(
+                LoweredKernel(first.name, second.node, phases, first.nbytes + second.nbytes, first.flops + second.flops)
+            )
         else:
             steps.append(step)
     program.steps = steps
@@ -78,7 +90,9 @@ def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]
     if not any(node.params.get("block") for node in first.node.params["body"].nodes):
         return False
     phase = first.phases[-1]
-    partial = [number for parameter, number in zip(phase.source.parameters, phase.values, strict=True) if parameter.output]
+    partial = [
+        number for parameter, number in zip(phase.source.parameters, phase.values, strict=True) if parameter.output
+    ]
     return all(readers[number] == 2 and number in second.phases[0].values for number in partial)
 
 

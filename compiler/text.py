@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import NO_PARAMS, Graph, Node, constant, is_scalar, make
 from numfuse.compiler.types import DTYPE_NAMES, DTYPES, parse_spec, type_text
 

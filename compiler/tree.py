@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.types import Spec
 
@@ -27,7 +26,11 @@ class Tree:
         self.kind = kind
         self.static = static
         self.children = children
-        self.key: Hashable = (kind, _hashable(static) if kind != "leaf" else None, tuple([child.key for child in children]))
+        self.key: Hashable = (
+            kind,
+            _hashable(static) if kind != "leaf" else None,
+            tuple([child.key for child in children]),
+        )
 
     @property
     def leaves(self) -> int:
@@ -70,7 +73,12 @@ def flatten(value: Any, leaves: list[Any], names: list[str] | None = None, name:
     """Appends the leaves of `value` to `leaves` (and what to call them to `names`) and returns its tree."""
 
     def all_of(parts: Sequence[Any], labels: Sequence[Any]) -> tuple[Tree, ...]:
-        return tuple([flatten(part, leaves, names, f"{name}_{label}" if name else str(label)) for part, label in zip(parts, labels, strict=True)])
+        return tuple(
+            [
+                flatten(part, leaves, names, f"{name}_{label}" if name else str(label))
+                for part, label in zip(parts, labels, strict=True)
+            ]
+        )
 
     if isinstance(value, Static):
         return Tree("static", value.value)
@@ -88,7 +96,9 @@ def flatten(value: Any, leaves: list[Any], names: list[str] | None = None, name:
         inside = value.value if isinstance(value, Instance) else value
         attributes = getattr(inside, "__dict__", None)
         if attributes is not None:
-            return Tree("object", (type(inside), tuple(attributes)), all_of(tuple(attributes.values()), tuple(attributes)))
+            return Tree(
+                "object", (type(inside), tuple(attributes)), all_of(tuple(attributes.values()), tuple(attributes))
+            )
         value = inside
     return Tree("static", value)
 
@@ -104,7 +114,10 @@ def unflatten(tree: Tree, leaves: Iterator[Any], on_container: OnContainer | Non
     if tree.kind == "static":
         return tree.static
     labels = range(len(tree.children)) if tree.kind in ("list", "tuple") else tree.static[1]
-    parts = [unflatten(child, leaves, on_container, (*path, label)) for child, label in zip(tree.children, labels, strict=True)]
+    parts = [
+        unflatten(child, leaves, on_container, (*path, label))
+        for child, label in zip(tree.children, labels, strict=True)
+    ]
     if tree.kind == "tuple":
         return tree.static(*parts) if hasattr(tree.static, "_fields") else tree.static(parts)
     made: Any
@@ -154,5 +167,3 @@ def _hashable(value: Any) -> Hashable:
     except TypeError:
         return ("by identity", id(value))
     return (type(value).__name__, value)
-
-

@@ -78,7 +78,9 @@ def spec(dtype: Any, *shape: int | Sequence[int]) -> Spec:
 
     `dtype` is anything NumPy takes, or a name as graphs print it where NumPy has no such name (`"f32"`).
     """
-    extents: Sequence[Any] = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
+    extents: Sequence[Any] = (
+        tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
+    )
     if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0 for n in extents):
         raise ValueError(f"a shape is made of integers that are not negative, not {tuple(extents)}")
     try:

@@ -1,5 +1,6 @@
 """numfuse: decorate a NumPy function, get fused CPU and CUDA kernels you can read."""
 
+from numfuse.compiler.define import GraphBuilder
 from numfuse.compiler.graph import Graph, GraphError, Location, Node
 from numfuse.compiler.jit import JitFunction, jit
 from numfuse.compiler.lowered import Compiled, Kernel, Lowered
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Compiled",
     "Graph",
+    "GraphBuilder",
     "GraphError",
     "GraphSyntaxError",
     "JitFunction",

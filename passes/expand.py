@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import Graph, Node, constant, make, rewrite
 from numfuse.compiler.ops import operator
 

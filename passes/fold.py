@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
 from numfuse.compiler.graph import Graph, Node, constant, evaluate_node, rewrite
 from numfuse.compiler.types import size_of
 

@@ -91,7 +91,7 @@ class Fuser:
     def run(self) -> Graph:
         for node in reversed((*self.graph.inputs, *self.graph.nodes)):
             kind = operator(node.op).kind
-            if node not in self.demands and node not in self.in_memory or is_scalar(node):
+            if (node not in self.demands and node not in self.in_memory) or is_scalar(node):
                 continue
             if kind in ("guarded", "reduction") or (kind == "elementwise" and in_kernels(node)) or node.op == "iota":
                 self._place(node)
@@ -112,10 +112,19 @@ class Fuser:
                 self.refusals.append(Refusal(node, reason))
         if len(inside) > 1 and (len(inside) - 1) * self.work[node] > CHEAP:
             # the one that can keep it computes it, and the others read it
-            chosen = next((c for c in inside if self._can_store(node, c, demands[c], [o for o in inside if o is not c] + outside)), None)
+            chosen = next(
+                (
+                    c
+                    for c in inside
+                    if self._can_store(node, c, demands[c], [o for o in inside if o is not c] + outside)
+                ),
+                None,
+            )
             outside += [cluster for cluster in inside if cluster is not chosen]
             inside = [chosen] if chosen else []
-            self.refusals.append(Refusal(node, f"{len(demands)} kernels need it, and computing it again costs more than reading it"))
+            self.refusals.append(
+                Refusal(node, f"{len(demands)} kernels need it, and computing it again costs more than reading it")
+            )
         if outside or node in self.in_memory:
             home = next((c for c in inside if self._can_store(node, c, demands[c], outside)), None)
             if home is None:
@@ -240,7 +249,9 @@ class Fuser:
                 (source,) = node.inputs
                 inside = self._reduced_index(node, cluster, index)
                 axes = frozenset([axis for part in inside for axis in part.axes])
-                self._demand(source, cluster, inside, axes | (frozenset(cluster.rows) if cluster.rows is not None else loops))
+                self._demand(
+                    source, cluster, inside, axes | (frozenset(cluster.rows) if cluster.rows is not None else loops)
+                )
             elif row.pull is not None:
                 shapes = [source.shape for source in node.inputs]
                 for case in row.pull(shapes, node.params, node.shape, index):
@@ -273,11 +284,19 @@ class Fuser:
             return self._reduction_refused(node, cluster, places)
         if len(places) > 1 and (len(places) - 1) * self.work[node] > CHEAP:
             return f"it is needed at {len(places)} places for each result, and costs more to compute than to read"
-        hoisted = cluster.rows is not None and all(set(plain_axes(index) or (None,)) <= set(cluster.rows) for index in places)
-        if not hoisted and any(_repeated(index, loops) for index, loops in places.items()):  # it is spread over more elements than it has
+        hoisted = cluster.rows is not None and all(
+            set(plain_axes(index) or (None,)) <= set(cluster.rows) for index in places
+        )
+        if not hoisted and any(
+            _repeated(index, loops) for index, loops in places.items()
+        ):  # it is spread over more elements than it has
             reduction = self.source_reduction[node]
             if reduction is not None:
-                return "" if self._resident(reduction, cluster) else "it is made from a reduction whose rows do not stay in the cache"
+                return (
+                    ""
+                    if self._resident(reduction, cluster)
+                    else "it is made from a reduction whose rows do not stay in the cache"
+                )
             if self.work[node] > 2 * CHEAP:
                 return "it is the same for many elements, and costs more to compute than to read"
         return ""
@@ -288,7 +307,9 @@ class Fuser:
         if len(places) == 1 and node.params.get("block") is None:
             kept = plain_axes(next(iter(places)))
             same_rows = kept is not None and (cluster.rows is None or set(cluster.rows) == set(kept))
-            covered = kept is not None and all(set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values())
+            covered = kept is not None and all(
+                set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values()
+            )
             if kept is not None and same_rows and covered and size_of([a.extent for a in kept]) == size_of(node.shape):
                 if not self._stores_elements(cluster, kept) or self._resident(node, cluster):
                     return ""
@@ -330,7 +351,9 @@ class Fuser:
 
         def value_of(node: Node) -> Node:
             if node not in new:  # constants, and views of what is in memory
-                new[node] = emit(node.with_inputs(tuple(value_of(source) for source in node.inputs)) if node.inputs else node)
+                new[node] = emit(
+                    node.with_inputs(tuple(value_of(source) for source in node.inputs)) if node.inputs else node
+                )
             return new[node]
 
         for cluster in self.clusters.in_order(self.position):
@@ -343,7 +366,9 @@ class Fuser:
             fused = emit(make("fused", operands, body.outputs[-1].where, body=body, rows=self._rows(cluster, body)))
             for place, output in enumerate(sorted(cluster.outputs, key=self.position.__getitem__)):
                 many = len(cluster.outputs) > 1
-                new[output] = emit(make("get", (fused,), result=place, shape=output.shape, dtype=output.dtype)) if many else fused
+                new[output] = (
+                    emit(make("get", (fused,), result=place, shape=output.shape, dtype=output.dtype)) if many else fused
+                )
         outputs = [value_of(node) for node in self.graph.outputs]
         return Graph(self.graph.name, self.graph.inputs, nodes, outputs)
 

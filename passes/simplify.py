@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-
 from numfuse.compiler.graph import Graph, Node, constant, is_scalar, make, rewrite
 from numfuse.compiler.ops import operator
 from numfuse.compiler.types import broadcast
@@ -85,7 +84,14 @@ def _views_last(node: Node, emit: Emit) -> Node:
         return node
     (view,) = arrays
     (source,) = view.inputs
-    inner = Node(node.op, tuple([source if operand is view else operand for operand in node.inputs]), node.params, source.shape, node.dtype, node.where)
+    inner = Node(
+        node.op,
+        tuple([source if operand is view else operand for operand in node.inputs]),
+        node.params,
+        source.shape,
+        node.dtype,
+        node.where,
+    )
     return Node(view.op, (emit(_simplify(inner, emit)),), view.params, node.shape, node.dtype, view.where)
 
 
@@ -103,11 +109,16 @@ def _astype(node: Node, emit: Emit) -> Node:
     (source,) = node.inputs
     if source.dtype == node.dtype:
         return source
-    if source.op == "astype" and np.can_cast(source.inputs[0].dtype, source.dtype, "safe"):  # the first cast lost nothing
+    if source.op == "astype" and np.can_cast(
+        source.inputs[0].dtype, source.dtype, "safe"
+    ):  # the first cast lost nothing
         (origin,) = source.inputs
         if origin.dtype == node.dtype:
             return origin
-        if {origin.dtype.kind, source.dtype.kind, node.dtype.kind} <= {"f"} or {origin.dtype.kind, source.dtype.kind} <= set("iub"):
+        if {origin.dtype.kind, source.dtype.kind, node.dtype.kind} <= {"f"} or {
+            origin.dtype.kind,
+            source.dtype.kind,
+        } <= set("iub"):
             return node.with_inputs((origin,))
     return node
 
@@ -209,7 +220,11 @@ def _slice(node: Node, emit: Emit) -> Node:
         start = tuple(f + b * s for f, b, s in zip(first, by, start, strict=True))
         step = tuple(b * s for b, s in zip(by, step, strict=True))
         return make("slice", source.inputs, node.where, start=start, step=step, shape=node.shape)
-    if source.op == "set_slice" and (start, step, node.shape) == (source.params["start"], source.params["step"], source.inputs[1].shape):
+    if source.op == "set_slice" and (start, step, node.shape) == (
+        source.params["start"],
+        source.params["step"],
+        source.inputs[1].shape,
+    ):
         return source.inputs[1]  # reading back what was just written
     return node
 
@@ -261,4 +276,3 @@ RULES: dict[str, Rule] = {
     "pad": _pad,
     **dict.fromkeys(("sum", "prod", "max", "min", "any", "all"), _reduction),
 }
-

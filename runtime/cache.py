@@ -96,7 +96,9 @@ class DiskCache:
                 status = path.stat()
             except (OSError, ValueError):
                 continue
-            found.append(Entry(path.name, str(about.get("name")), str(about.get("target")), status.st_size, status.st_mtime))
+            found.append(
+                Entry(path.name, str(about.get("name")), str(about.get("target")), status.st_size, status.st_mtime)
+            )
         return sorted(found, key=lambda entry: -entry.used)
 
     def clear(self) -> int:

@@ -92,14 +92,38 @@ def local(length: int, dtype: Any) -> np.ndarray:
     return np.empty(length, dtype.dtype)
 
 
-_INTEGERS = ("floor_divide", "remainder", "fmod", "power", "sign", "reciprocal", "gcd", "lcm", "left_shift", "right_shift")
+_INTEGERS = (
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "power",
+    "sign",
+    "reciprocal",
+    "gcd",
+    "lcm",
+    "left_shift",
+    "right_shift",
+)
 
 NAMES: dict[str, Any] = {
     **{name: getattr(np, name) for name in _SAME},
     **{f"int_{name}": getattr(np, name) for name in _INTEGERS},
     **{
         f.__name__: f
-        for f in (modulus, complex_divide, complex_reciprocal, modf_fraction, frexp_mantissa, frexp_exponent, fold_add, fold_multiply, half, from_half, to_half, local)
+        for f in (
+            modulus,
+            complex_divide,
+            complex_reciprocal,
+            modf_fraction,
+            frexp_mantissa,
+            frexp_exponent,
+            fold_add,
+            fold_multiply,
+            half,
+            from_half,
+            to_half,
+            local,
+        )
     },
     **TYPES,
     "bool_": Cast(bool),

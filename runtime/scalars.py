@@ -16,7 +16,12 @@ INF, PI, LOG_2, LOG2_E = math.inf, math.pi, math.log(2), 1 / math.log(2)
 
 def define(compiled: Compiled, primitives: Mapping[str, Any]) -> dict[str, Any]:
     """The functions by the names that kernels use."""
-    made = [*_integers(compiled, primitives), *_floats(compiled, primitives), *_parts(compiled, primitives), *_complex(compiled, primitives)]
+    made = [
+        *_integers(compiled, primitives),
+        *_floats(compiled, primitives),
+        *_parts(compiled, primitives),
+        *_complex(compiled, primitives),
+    ]
     return {function.__name__: function for function in made}
 
 
@@ -64,7 +69,9 @@ def _integers(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
 
     @compiled
     def int_reciprocal(x):
-        if x == like(x, 0):  # NumPy casts an infinity, which on x86 gives the least integer of 32 and 64 bits, and 0 else
+        if x == like(
+            x, 0
+        ):  # NumPy casts an infinity, which on x86 gives the least integer of 32 and 64 bits, and 0 else
             return like(x, like(x, 1) << like(x, width(x) - 1)) if width(x) >= 32 and like(x, -1) < like(x, 0) else x
         return x if x == like(x, 1) or (x < like(x, 0) and x == like(x, -1)) else like(x, 0)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import ZERO, Axis, Case, Index, axis_index, flatten
 from numfuse.compiler.kernel import Accumulator, Buffer, Choose, Kernel, Loop, Scope, Store, Value
@@ -20,14 +19,23 @@ Keep = Callable[[Node, int], bool]
 
 
 class Builder:
-    def __init__(self, body: Graph, rows: tuple[tuple[int, ...], ...] | None, inputs: list[Buffer], outputs: list[Buffer], keep: Keep) -> None:
+    def __init__(
+        self,
+        body: Graph,
+        rows: tuple[tuple[int, ...], ...] | None,
+        inputs: list[Buffer],
+        outputs: list[Buffer],
+        keep: Keep,
+    ) -> None:
         self.body = body
         self.buffers = dict(zip(body.inputs, inputs, strict=True))
         self.outputs = outputs
         self.keep = keep
         first = body.outputs[0].shape
         self.row_places = rows if rows is not None else tuple(tuple(range(len(node.shape))) for node in body.outputs)
-        wide = [k for k, place in enumerate(self.row_places[0]) if first[place] != 1]  # an axis of one element is no loop
+        wide = [
+            k for k, place in enumerate(self.row_places[0]) if first[place] != 1
+        ]  # an axis of one element is no loop
         self.row_places = tuple([tuple([places[k] for k in wide]) for places in self.row_places])
         self.rows = tuple([Axis(number, first[place]) for number, place in enumerate(self.row_places[0])])
         self.scopes = [Scope(None, frozenset())]
@@ -103,14 +111,18 @@ class Builder:
         row = operator(node.op)
         level = 0
         if row.kind == "elementwise":
-            level = max((self._level(source, broadcast_index(source.shape, index)) for source in node.inputs), default=0)
+            level = max(
+                (self._level(source, broadcast_index(source.shape, index)) for source in node.inputs), default=0
+            )
         elif row.kind == "reduction":
             if self._at_row(node, index):
                 level = self._level(node.inputs[0], self._reduced(node, index)[0]) + 1
             else:
                 level = max((self._level(node.inputs[0], place) for place in self._unrolled(node, index)), default=0)
         elif row.pull is not None:
-            level = max((self._level(node.inputs[case.operand], case.index) for case in self._cases(node, index)), default=0)
+            level = max(
+                (self._level(node.inputs[case.operand], case.index) for case in self._cases(node, index)), default=0
+            )
         self.levels[key] = level
         return level
 
@@ -133,12 +145,16 @@ class Builder:
         places = []
         for place in np.ndindex(*[source.shape[a] for a in axis]):
             inner, outer = iter(place), iter(index)
-            places.append(tuple([Index(int(next(inner))) if a in axis else next(outer) for a in range(len(source.shape))]))
+            places.append(
+                tuple([Index(int(next(inner))) if a in axis else next(outer) for a in range(len(source.shape))])
+            )
         return places
 
     # -- loops and stores --------------------------------------------------------------------------------------------
 
-    def _loop(self, axes: tuple[Axis, ...], limit: Index | None, items: list[tuple[Node, Indices, Buffer | None]]) -> None:
+    def _loop(
+        self, axes: tuple[Axis, ...], limit: Index | None, items: list[tuple[Node, Indices, Buffer | None]]
+    ) -> None:
         row = self.scopes[-1]
         body = Scope(row, row.axes | set(axes))
         loop = Loop(axes, body, limit=limit)
@@ -219,7 +235,15 @@ class Builder:
         row = operator(node.op)
         if node in self.buffers:
             buffer = self.buffers[node]
-            return Value("load", node.dtype, scope, buffer=buffer, index=flatten(index, buffer.strides), hint=buffer.name, node=node)
+            return Value(
+                "load",
+                node.dtype,
+                scope,
+                buffer=buffer,
+                index=flatten(index, buffer.strides),
+                hint=buffer.name,
+                node=node,
+            )
         if node.op == "constant":
             return Value("constant", node.dtype, scope, constant=node.params["value"][()], node=node)
         if node.op == "iota":

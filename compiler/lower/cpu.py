@@ -17,7 +17,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import numpy as np
-
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
 from numfuse.compiler.lower.expressions import Text, initial, scalar_type
@@ -107,7 +106,11 @@ class CpuPrinter(Printer):
             self.depth += 1
         last = axes[-1]
         name, end = self.axis_names[last.number], self.end(loop, last)
-        sums = [k for k, gathered in enumerate(loop.accumulators) if gathered.combine == "add" and gathered.result.dtype.kind in "fc"]
+        sums = [
+            k
+            for k, gathered in enumerate(loop.accumulators)
+            if gathered.combine == "add" and gathered.result.dtype.kind in "fc"
+        ]
         parts = list(totals)
         if sums and (last.extent > RUN or (len(axes) > 1 and last.extent >= 32)):
             if last.extent > RUN:
@@ -164,7 +167,9 @@ class LanesPrinter(CpuPrinter):
             loop = self.kernel.collapsed[row_axis]
             if loop.number != row_axis.number:
                 continue
-            self.line(f"for {self.axis_names[loop.number]} in range({'lo, hi' if loop == self.split else loop.extent}):")
+            self.line(
+                f"for {self.axis_names[loop.number]} in range({'lo, hi' if loop == self.split else loop.extent}):"
+            )
             self.depth += 1
             self.statements(scope)
         first = self.names.new("first")
@@ -201,7 +206,13 @@ class LanesPrinter(CpuPrinter):
         loop_met = False
         for statement in statements[made:]:
             loop_met = loop_met or isinstance(statement, Loop)
-            args = statement.args if isinstance(statement, Value) else (statement.value,) if isinstance(statement, Store) else ()
+            args = (
+                statement.args
+                if isinstance(statement, Value)
+                else (statement.value,)
+                if isinstance(statement, Store)
+                else ()
+            )
             if loop_met and value in args:
                 return True
         return False
@@ -237,7 +248,9 @@ class LanesPrinter(CpuPrinter):
             self.depth += 1
         self.accumulate(loop, f"for {self.lane} in range({self.width}):", [f"{name}[{self.lane}]" for name in names])
         self.depth = opened
-        halves = [name for gathered, name in zip(loop.accumulators, names, strict=True) if gathered.result.dtype == np.float16]
+        halves = [
+            name for gathered, name in zip(loop.accumulators, names, strict=True) if gathered.result.dtype == np.float16
+        ]
         if halves:
             with self.lanes():
                 for name in halves:
@@ -295,5 +308,3 @@ def chunks(kernel: Kernel, lanes: bool) -> int:
     if axis is None:
         return 1
     return -(-axis.extent // LANES) if lanes and axis == loops[-1] else axis.extent
-
-

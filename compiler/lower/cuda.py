@@ -22,7 +22,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Buffer, Kernel, Loop, Store, Value
 from numfuse.compiler.lower.cpu import wants_lanes
@@ -86,7 +85,13 @@ class CudaPrinter(Printer):
                 text = rest
             else:
                 text = f"{rest} % {extent}"
-            self.line(f"{name} = {text}" if scale == 1 else f"{name} = {scale} * ({text})" if text != rest else f"{name} = {scale} * {rest}")
+            self.line(
+                f"{name} = {text}"
+                if scale == 1
+                else f"{name} = {scale} * ({text})"
+                if text != rest
+                else f"{name} = {scale} * {rest}"
+            )
             rest = f"{linear} // {extent}" if rest == linear else f"({rest}) // {extent}"
             scale = 1
 
@@ -105,7 +110,11 @@ class FlatPrinter(CudaPrinter):
         if not self.loops:
             return 1
         stores = [s for s in self.kernel.walk() if isinstance(s, Store)]
-        sizes = [buffer.dtype.itemsize for buffer, index in self.kernel.accesses() if self.kernel.coef(index, self.loops[-1]) == 1]
+        sizes = [
+            buffer.dtype.itemsize
+            for buffer, index in self.kernel.accesses()
+            if self.kernel.coef(index, self.loops[-1]) == 1
+        ]
         width = VECTOR_BYTES // max(sizes, default=VECTOR_BYTES)
         while width > 1 and not self.pays(width, stores):
             width //= 2
@@ -115,7 +124,9 @@ class FlatPrinter(CudaPrinter):
 
     def pays(self, width: int, stores: list[Store]) -> bool:
         """Whether as many unit-stride accesses are whole vectors as are not: the others would be spread over the warp."""
-        unit = [(buffer, index) for buffer, index in self.kernel.accesses() if self.kernel.coef(index, self.loops[-1]) == 1]
+        unit = [
+            (buffer, index) for buffer, index in self.kernel.accesses() if self.kernel.coef(index, self.loops[-1]) == 1
+        ]
         whole = sum(self.vectorised(buffer, index, width) for buffer, index in unit)
         return 2 * whole >= len(unit) and any(self.vectorised(store.buffer, store.offset, width) for store in stores)
 
@@ -152,7 +163,10 @@ class FlatPrinter(CudaPrinter):
             self.texts.clear()
             self.tiles.clear()
             place = self.names.new(first)
-            with self.block(f"elif {first} < {self.count}:"), self.block(f"for {place} in range({first}, {self.count}):"):
+            with (
+                self.block(f"elif {first} < {self.count}:"),
+                self.block(f"for {place} in range({first}, {self.count}):"),
+            ):
                 self.expressions.axis_text[self.loops[0].number] = Text(place)
                 self.element()
         block = min(FLAT_THREADS, max(WARP, -(-threads // WARP) * WARP))
@@ -172,7 +186,9 @@ class FlatPrinter(CudaPrinter):
                 assert statement.buffer is not None and statement.index is not None
                 if self.vectorised(statement.buffer, statement.index, self.width):
                     name = self.tile(statement, statement.buffer)
-                    self.line(f"load_{self.width}({name}, {self.buffer_names[statement.buffer]}, {self.expressions.index(statement.index).text})")
+                    self.line(
+                        f"load_{self.width}({name}, {self.buffer_names[statement.buffer]}, {self.expressions.index(statement.index).text})"
+                    )
             elif isinstance(statement, Store) and self.vectorised(statement.buffer, statement.offset, self.width):
                 self.tile(statement, statement.buffer)
                 stores.append(statement)
@@ -183,7 +199,9 @@ class FlatPrinter(CudaPrinter):
             self.statements(self.kernel.scope)
         self.expressions.axis_text[last] = start
         for store in stores:
-            self.line(f"store_{self.width}({self.buffer_names[store.buffer]}, {self.expressions.index(store.offset).text}, {self.tiles[store]})")
+            self.line(
+                f"store_{self.width}({self.buffer_names[store.buffer]}, {self.expressions.index(store.offset).text}, {self.tiles[store]})"
+            )
 
     def tile(self, owner: Value | Store, buffer: Buffer) -> str:
         name = self.tiles[owner] = self.names.new(f"{self.buffer_names[buffer]}_v")
@@ -199,7 +217,10 @@ class FlatPrinter(CudaPrinter):
         if store not in self.tiles:
             super().store(store)
             return
-        self.line(f"{self.tiles[store]}[{self.lane}] = {self.to_memory(self.text(store.value).text, store.buffer.dtype)}", store.where)
+        self.line(
+            f"{self.tiles[store]}[{self.lane}] = {self.to_memory(self.text(store.value).text, store.buffer.dtype)}",
+            store.where,
+        )
 
 
 class RowPrinter(CudaPrinter):
@@ -237,7 +258,9 @@ class RowPrinter(CudaPrinter):
         """Names the row's places. In the last block some teams have no row: they compute the last one again, and store nothing."""
         if not self.loops:
             return
-        whole = self.names.new("row") if len(self.loops) > 1 or self.together > 1 else self.axis_names[self.loops[0].number]
+        whole = (
+            self.names.new("row") if len(self.loops) > 1 or self.together > 1 else self.axis_names[self.loops[0].number]
+        )
         self.line(f"{whole} = {row}")
         if self.together > 1:
             limit = self.count if self.inner_size == 1 else f"{self.count} * {self.inner_size}"
@@ -319,7 +342,9 @@ class RowPrinter(CudaPrinter):
         """The shares of a row's threads made one, which all of them get."""
         way = {"logical_or": "bitwise_or", "logical_and": "bitwise_and"}.get(combine, combine)
         if dtype.kind == "b":
-            way = {"maximum": "bitwise_or", "fmax": "bitwise_or", "minimum": "bitwise_and", "fmin": "bitwise_and"}.get(way, way)
+            way = {"maximum": "bitwise_or", "fmax": "bitwise_or", "minimum": "bitwise_and", "fmin": "bitwise_and"}.get(
+                way, way
+            )
         if self.columns:
             text = f"column_{way}({name}, {self.together}, {self.team})"
         else:
@@ -352,5 +377,3 @@ def keep_on_cuda(work: int, length: int, columns: bool) -> bool:
 
 def print_cuda(kernel: Kernel) -> tuple[Source, Launch]:
     return RowPrinter(kernel).source() if kernel.loops else FlatPrinter(kernel).source()
-
-

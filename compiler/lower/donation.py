@@ -33,7 +33,9 @@ def _safe(program: Program, argument: int, result: int) -> bool:
     if not uses or uses[-1] < writes[0]:
         return True
     step = program.steps[writes[0]]
-    return isinstance(step, KernelStep) and all(_element_by_element(phase, argument, result) for phase in step.kernel.phases)
+    return isinstance(step, KernelStep) and all(
+        _element_by_element(phase, argument, result) for phase in step.kernel.phases
+    )
 
 
 def _element_by_element(phase: Phase, argument: int, result: int) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.index import Axis, Floor, Index, Mod, Test
 from numfuse.compiler.kernel import Kernel, Value
 from numfuse.compiler.ops import OPERATORS, scalar_code
@@ -47,26 +46,31 @@ class Template:
     repeated: frozenset[int]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def template(code: str) -> Template:
     """Reads a row's scalar code: which operand stands where, and where it needs parentheses."""
     names = re.sub(r"\{(\w+)\}", r"operand_\1", code)
     top: Any = ast.parse(names, mode="eval").body
     sign = getattr(top, "op", top)
     binds = _PRECEDENCE.get(type(sign), ATOM)
-    infix = re.fullmatch(r"\{0\} \S+ \{1\}|[-~]\{0\}|not \{0\}|\{1\} if \{0\} else \{2\}|\{\w+\} \S+ \{0\}|\{0\} \* \{0\}", code) is not None
+    infix = (
+        re.fullmatch(
+            r"\{0\} \S+ \{1\}|[-~]\{0\}|not \{0\}|\{1\} if \{0\} else \{2\}|\{\w+\} \S+ \{0\}|\{0\} \* \{0\}", code
+        )
+        is not None
+    )
     parts, found, end = [], [], 0
     for match in re.finditer(r"\{(\w+)\}", code):
         enclosed = code[: match.start()].rstrip()[-1:] in ("(", ",") and code[match.end() :].lstrip()[:1] in (")", ",")
         needs = 0 if enclosed else ATOM
         if infix:
-            chains = match.start() == 0 and isinstance(top, ast.BinOp) or isinstance(top, ast.UnaryOp)
+            chains = (match.start() == 0 and isinstance(top, ast.BinOp)) or isinstance(top, ast.UnaryOp)
             needs = binds if chains else binds + 1
         parts.append((code[end : match.start()], match.group(1), needs))
         found.append(match.group(1))
         end = match.end()
     repeated = frozenset(int(name) for name in found if found.count(name) > 1 and name.isdigit())
-    wraps = isinstance(top, (ast.BinOp, ast.UnaryOp)) and not isinstance(sign, ast.Not) or code.startswith("int_")
+    wraps = (isinstance(top, (ast.BinOp, ast.UnaryOp)) and not isinstance(sign, ast.Not)) or code.startswith("int_")
     return Template(tuple(parts), code[end:], binds, wraps, repeated)
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from numfuse.compiler.graph import Location
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
 from numfuse.compiler.lower.expressions import RESERVED, Expressions, Names, Text, literal, scalar_type
@@ -59,7 +58,18 @@ class Source:
     def text(self) -> str:
         width = 4 + max((len(line) for line, comment in self.lines if comment and len(line) < 90), default=0)
         body = [f"{line + '  ':<{min(width, 94)}}# {comment}" if comment else line for line, comment in self.lines]
-        return "\n".join([*[f"# {line}".rstrip() for line in (f"kernel {self.name}", *self.header())], self.imports, "", "", *body]) + "\n"
+        return (
+            "\n".join(
+                [
+                    *[f"# {line}".rstrip() for line in (f"kernel {self.name}", *self.header())],
+                    self.imports,
+                    "",
+                    "",
+                    *body,
+                ]
+            )
+            + "\n"
+        )
 
 
 class Printer:
@@ -162,7 +172,9 @@ class Printer:
 
     def load(self, value: Value) -> Text:
         assert value.buffer is not None and value.index is not None
-        return self.from_memory(f"{self.buffer_names[value.buffer]}[{self.expressions.index(value.index).text}]", value.dtype)
+        return self.from_memory(
+            f"{self.buffer_names[value.buffer]}[{self.expressions.index(value.index).text}]", value.dtype
+        )
 
     def store(self, store: Store) -> None:
         element = f"{self.buffer_names[store.buffer]}[{self.expressions.index(store.offset).text}]"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-
 from numfuse.compiler.graph import Graph, Node, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel, in_place_pairs
@@ -171,7 +170,9 @@ class Lowering:
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
 
-    def _add(self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0) -> int:
+    def _add(
+        self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0
+    ) -> int:
         self.number[node] = len(self.values)
         self.values.append(Value(node, place, number))
         return self.number[node]
@@ -179,7 +180,9 @@ class Lowering:
     def _kernel(self, node: Node, results: dict[Node, int]) -> None:
         body = node.params["body"]
         outputs = [self.gets.get((node, place), node) for place in range(len(body.outputs))]
-        inputs = [self._buffer(inner, self.number[source]) for inner, source in zip(body.inputs, node.inputs, strict=True)]
+        inputs = [
+            self._buffer(inner, self.number[source]) for inner, source in zip(body.inputs, node.inputs, strict=True)
+        ]
         written = []
         for place, output in enumerate(outputs):
             self._add(output, "result" if output in results else "workspace", results.get(output, 0))

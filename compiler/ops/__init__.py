@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-
 from numfuse.compiler.ops import elementwise, products, reductions, views
 from numfuse.compiler.ops.operator import Kind, Operator, same_axes
 
@@ -20,7 +19,7 @@ OPERATORS: dict[str, Operator] = {
 operator = OPERATORS.__getitem__
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def scalar_code(op: str, *dtypes: np.dtype) -> str | None:
     """The scalar code of an elementwise operator for operands of these dtypes; None where no kernel can hold it."""
     return OPERATORS[op].code_for(dtypes)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.ops.operator import Operator
 from numfuse.compiler.types import Shape, Spec, broadcast
 
@@ -139,7 +138,11 @@ ROWS = [
     ),
     of_ufunc(np.negative, numbers("-{0}"), involution=True),
     of_ufunc(np.positive, numbers("{0}"), 0),
-    of_ufunc(np.absolute, {"f": "absolute({0})", "i": "absolute({0})", "u": "{0}", "b": "{0}", "c": "modulus({0})"}, idempotent=True),
+    of_ufunc(
+        np.absolute,
+        {"f": "absolute({0})", "i": "absolute({0})", "u": "{0}", "b": "{0}", "c": "modulus({0})"},
+        idempotent=True,
+    ),
     of_ufunc(np.fabs, floats("absolute({0})"), idempotent=True),
     of_ufunc(np.sign, {"f": "sign({0})", **integers("int_sign({0})")}, 2),
     of_ufunc(np.square, numbers("{0} * {0}")),
@@ -150,23 +153,53 @@ ROWS = [
     of_ufunc(np.lcm, integers("int_lcm({0}, {1})"), 60, commutative=True),
     of_ufunc(np.heaviside, floats("heaviside({0}, {1})"), 3),
     # order
-    of_ufunc(np.maximum, reals("maximum({0}, {1})", b="{0} | {1}"), 2, commutative=True, associative=True, idempotent=True),
-    of_ufunc(np.minimum, reals("minimum({0}, {1})", b="{0} & {1}"), 2, commutative=True, associative=True, idempotent=True),
+    of_ufunc(
+        np.maximum, reals("maximum({0}, {1})", b="{0} | {1}"), 2, commutative=True, associative=True, idempotent=True
+    ),
+    of_ufunc(
+        np.minimum, reals("minimum({0}, {1})", b="{0} & {1}"), 2, commutative=True, associative=True, idempotent=True
+    ),
     of_ufunc(np.fmax, reals("fmax({0}, {1})", b="{0} | {1}"), 2, commutative=True, associative=True, idempotent=True),
     of_ufunc(np.fmin, reals("fmin({0}, {1})", b="{0} & {1}"), 2, commutative=True, associative=True, idempotent=True),
-    comparison("equal", "==", "not ({0} ^ {1})", ("({0} >= 0) & (uint64({0}) == {1})", "({1} >= 0) & ({0} == uint64({1}))")),
-    comparison("not_equal", "!=", "{0} ^ {1}", ("({0} < 0) | (uint64({0}) != {1})", "({1} < 0) | ({0} != uint64({1}))")),
+    comparison(
+        "equal", "==", "not ({0} ^ {1})", ("({0} >= 0) & (uint64({0}) == {1})", "({1} >= 0) & ({0} == uint64({1}))")
+    ),
+    comparison(
+        "not_equal", "!=", "{0} ^ {1}", ("({0} < 0) | (uint64({0}) != {1})", "({1} < 0) | ({0} != uint64({1}))")
+    ),
     comparison("less", "<", "(not {0}) & {1}", ("({0} < 0) | (uint64({0}) < {1})", "({1} >= 0) & ({0} < uint64({1}))")),
-    comparison("less_equal", "<=", "(not {0}) | {1}", ("({0} < 0) | (uint64({0}) <= {1})", "({1} >= 0) & ({0} <= uint64({1}))")),
-    comparison("greater", ">", "{0} & (not {1})", ("({0} >= 0) & (uint64({0}) > {1})", "({1} < 0) | ({0} > uint64({1}))")),
-    comparison("greater_equal", ">=", "{0} | (not {1})", ("({0} >= 0) & (uint64({0}) >= {1})", "({1} < 0) | ({0} >= uint64({1}))")),
+    comparison(
+        "less_equal", "<=", "(not {0}) | {1}", ("({0} < 0) | (uint64({0}) <= {1})", "({1} >= 0) & ({0} <= uint64({1}))")
+    ),
+    comparison(
+        "greater", ">", "{0} & (not {1})", ("({0} >= 0) & (uint64({0}) > {1})", "({1} < 0) | ({0} > uint64({1}))")
+    ),
+    comparison(
+        "greater_equal",
+        ">=",
+        "{0} | (not {1})",
+        ("({0} >= 0) & (uint64({0}) >= {1})", "({1} < 0) | ({0} >= uint64({1}))"),
+    ),
     # logic and bits
-    of_ufunc(np.logical_and, numbers("({0} != {zero}) & ({1} != {zero})", b="{0} & {1}"), commutative=True, associative=True),
-    of_ufunc(np.logical_or, numbers("({0} != {zero}) | ({1} != {zero})", b="{0} | {1}"), commutative=True, associative=True),
-    of_ufunc(np.logical_xor, numbers("({0} != {zero}) ^ ({1} != {zero})", b="{0} ^ {1}"), commutative=True, associative=True),
+    of_ufunc(
+        np.logical_and, numbers("({0} != {zero}) & ({1} != {zero})", b="{0} & {1}"), commutative=True, associative=True
+    ),
+    of_ufunc(
+        np.logical_or, numbers("({0} != {zero}) | ({1} != {zero})", b="{0} | {1}"), commutative=True, associative=True
+    ),
+    of_ufunc(
+        np.logical_xor, numbers("({0} != {zero}) ^ ({1} != {zero})", b="{0} ^ {1}"), commutative=True, associative=True
+    ),
     of_ufunc(np.logical_not, numbers("{0} == {zero}", b="not {0}")),
     of_ufunc(np.bitwise_and, integers("{0} & {1}", b="{0} & {1}"), commutative=True, associative=True, idempotent=True),
-    of_ufunc(np.bitwise_or, integers("{0} | {1}", b="{0} | {1}"), commutative=True, associative=True, idempotent=True, neutral=0),
+    of_ufunc(
+        np.bitwise_or,
+        integers("{0} | {1}", b="{0} | {1}"),
+        commutative=True,
+        associative=True,
+        idempotent=True,
+        neutral=0,
+    ),
     of_ufunc(np.bitwise_xor, integers("{0} ^ {1}", b="{0} ^ {1}"), commutative=True, associative=True, neutral=0),
     of_ufunc(np.invert, integers("~{0}", b="not {0}"), involution=True),
     of_ufunc(np.left_shift, integers("int_left_shift({0}, {1})"), 3, neutral=0),
@@ -184,7 +217,10 @@ ROWS = [
     *[of_ufunc(getattr(np, name), floats("deg2rad({0})"), 1, name) for name in ("deg2rad", "radians")],
     *[of_ufunc(getattr(np, name), floats("rad2deg({0})"), 1, name) for name in ("rad2deg", "degrees")],
     # rounding and the parts of a float
-    *[of_ufunc(f, {"f": f"{f.__name__}({{0}})", **integers("{0}", b="{0}")}, 1, idempotent=True) for f in (np.floor, np.ceil, np.trunc)],
+    *[
+        of_ufunc(f, {"f": f"{f.__name__}({{0}})", **integers("{0}", b="{0}")}, 1, idempotent=True)
+        for f in (np.floor, np.ceil, np.trunc)
+    ],
     of_ufunc(np.rint, floats("rint({0})"), idempotent=True),
     of_ufunc(np.isnan, {"f": "{0} != {0}", "c": "{0} != {0}", **integers("False", b="False")}),
     of_ufunc(np.isinf, {"f": "isinf({0})", **integers("False", b="False")}),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-
 from numfuse.compiler.index import Case, Index
 from numfuse.compiler.types import Shape, Spec
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.ops.operator import Operator
 from numfuse.compiler.types import Shape, Spec, broadcast
 
@@ -63,4 +62,3 @@ ROWS = [
         cost=0,
     ),
 ]
-

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.ops.operator import Operator
 from numfuse.compiler.types import Shape, Spec
 
@@ -42,7 +41,9 @@ def infer_reduction(kinds: str, refuses_empty: str = "") -> Callable[..., tuple[
     return infer
 
 
-def reduction(name: str, combine: str, ufunc: np.ufunc, identity: Callable[[np.dtype], Any], kinds: str, refuses_empty: str = "") -> Operator:
+def reduction(
+    name: str, combine: str, ufunc: np.ufunc, identity: Callable[[np.dtype], Any], kinds: str, refuses_empty: str = ""
+) -> Operator:
     def reference(x: Any, axis: tuple[int, ...], block: int | None = None) -> Any:
         if block is not None:
             return ufunc.reduceat(x, np.arange(0, x.shape[-1], block), axis=-1, dtype=x.dtype)
@@ -68,7 +69,9 @@ def infer_arg(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shap
 
 
 def arg_reduction(name: str, function: Callable[..., Any]) -> Operator:
-    return Operator(name=name, kind="reduction", reference=lambda x, axis: function(x, axis=axis[0]), infer=infer_arg, cost=4)
+    return Operator(
+        name=name, kind="reduction", reference=lambda x, axis: function(x, axis=axis[0]), infer=infer_arg, cost=4
+    )
 
 
 ROWS = [
@@ -76,11 +79,31 @@ ROWS = [
     reduction("prod", "multiply", np.multiply, lambda dtype: dtype.type(1), "iufc"),
     reduction("max", "maximum", np.maximum, lowest, "biuf", "maximum"),
     reduction("min", "minimum", np.minimum, highest, "biuf", "minimum"),
-    reduction("fmax_reduce", "fmax", np.fmax, lambda dtype: dtype.type(np.nan) if dtype.kind == "f" else lowest(dtype), "biuf", "fmax"),
-    reduction("fmin_reduce", "fmin", np.fmin, lambda dtype: dtype.type(np.nan) if dtype.kind == "f" else highest(dtype), "biuf", "fmin"),
+    reduction(
+        "fmax_reduce",
+        "fmax",
+        np.fmax,
+        lambda dtype: dtype.type(np.nan) if dtype.kind == "f" else lowest(dtype),
+        "biuf",
+        "fmax",
+    ),
+    reduction(
+        "fmin_reduce",
+        "fmin",
+        np.fmin,
+        lambda dtype: dtype.type(np.nan) if dtype.kind == "f" else highest(dtype),
+        "biuf",
+        "fmin",
+    ),
     reduction("any", "logical_or", np.logical_or, lambda dtype: False, "b"),
     reduction("all", "logical_and", np.logical_and, lambda dtype: True, "b"),
-    reduction("and_reduce", "bitwise_and", np.bitwise_and, lambda dtype: dtype.type(-1 if dtype.kind == "i" else highest(dtype)), "iu"),
+    reduction(
+        "and_reduce",
+        "bitwise_and",
+        np.bitwise_and,
+        lambda dtype: dtype.type(-1 if dtype.kind == "i" else highest(dtype)),
+        "iu",
+    ),
     reduction("or_reduce", "bitwise_or", np.bitwise_or, lambda dtype: dtype.type(0), "iu"),
     reduction("xor_reduce", "bitwise_xor", np.bitwise_xor, lambda dtype: dtype.type(0), "iu"),
     arg_reduction("argmax", np.argmax),

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.index import ZERO, Case, Index, Test, reshaped
 from numfuse.compiler.ops.operator import Operator
 from numfuse.compiler.types import Shape, Spec, broadcast, size_of
@@ -77,7 +76,7 @@ def check_slice(operand: Shape, params: Params, shape: Shape) -> None:
     if not len(start) == len(step) == len(operand) == len(shape):
         raise ValueError("slice takes a start and a step for each axis")
     for extent, first, by, count in zip(operand, start, step, shape, strict=True):
-        if by == 0 or count and not (0 <= first < extent and 0 <= first + by * (count - 1) < extent):
+        if by == 0 or (count and not (0 <= first < extent and 0 <= first + by * (count - 1) < extent)):
             raise ValueError(f"slice from {first} by {by}, {count} elements, leaves an axis of {extent}")
 
 
@@ -190,11 +189,39 @@ def no_reference(*operands: Any, **params: Any) -> Any:
 
 
 ROWS = [
-    Operator(name="transpose", kind="view", cost=0, reference=lambda x, perm: x.transpose(perm), infer=infer_transpose, pull=pull_transpose),
-    Operator(name="reshape", kind="view", cost=0, reference=lambda x, shape: x.reshape(shape), infer=infer_reshape, pull=pull_reshape),
-    Operator(name="broadcast_to", kind="view", cost=0, reference=lambda x, shape: np.broadcast_to(x, shape), infer=infer_broadcast, pull=pull_broadcast),
+    Operator(
+        name="transpose",
+        kind="view",
+        cost=0,
+        reference=lambda x, perm: x.transpose(perm),
+        infer=infer_transpose,
+        pull=pull_transpose,
+    ),
+    Operator(
+        name="reshape",
+        kind="view",
+        cost=0,
+        reference=lambda x, shape: x.reshape(shape),
+        infer=infer_reshape,
+        pull=pull_reshape,
+    ),
+    Operator(
+        name="broadcast_to",
+        kind="view",
+        cost=0,
+        reference=lambda x, shape: np.broadcast_to(x, shape),
+        infer=infer_broadcast,
+        pull=pull_broadcast,
+    ),
     Operator(name="slice", kind="view", cost=0, reference=reference_slice, infer=infer_slice, pull=pull_slice),
-    Operator(name="set_slice", kind="guarded", cost=4, reference=reference_set_slice, infer=infer_set_slice, pull=pull_set_slice),
+    Operator(
+        name="set_slice",
+        kind="guarded",
+        cost=4,
+        reference=reference_set_slice,
+        infer=infer_set_slice,
+        pull=pull_set_slice,
+    ),
     Operator(
         name="concatenate",
         kind="guarded",

@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import Node, Params
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.trace.errors import TracedValueError, UnsupportedFunction, at_line, telling_the_line, user_location
+from numfuse.compiler.trace.errors import (
+    TracedValueError,
+    UnsupportedFunction,
+    at_line,
+    telling_the_line,
+    user_location,
+)
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import Shape, size_of, type_text
 
@@ -43,7 +48,14 @@ class Array:
 
     __slots__ = ("_node", "_version", "leaf", "recorder", "scalar", "steps", "storage", "strides", "weak")
 
-    def __init__(self, recorder: Recorder, storage: Storage, node: Node, steps: tuple[Step, ...] = (), strides: Shape | None = None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        storage: Storage,
+        node: Node,
+        steps: tuple[Step, ...] = (),
+        strides: Shape | None = None,
+    ) -> None:
         self.recorder = recorder
         self.storage = storage
         self.steps = steps
@@ -79,7 +91,9 @@ class Array:
 
     @shape.setter
     def shape(self, shape: Shape) -> None:
-        raise UnsupportedFunction("assigning to shape is not supported; use x = x.reshape(...)" + at_line(user_location()))
+        raise UnsupportedFunction(
+            "assigning to shape is not supported; use x = x.reshape(...)" + at_line(user_location())
+        )
 
     @property
     def dtype(self) -> np.dtype:
@@ -119,7 +133,9 @@ class Array:
         )
 
     def __bool__(self) -> bool:
-        raise self._no_value("a condition (if, while, and, or, not)", self._static("use np.where(condition, a, b), & and |"))
+        raise self._no_value(
+            "a condition (if, while, and, or, not)", self._static("use np.where(condition, a, b), & and |")
+        )
 
     def __float__(self) -> float:
         raise self._no_value("float()", self._static("use x.astype('f8') to convert"))
@@ -139,7 +155,9 @@ class Array:
         return f"{way_out}, or compute this part outside the jitted function"
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise self._no_value("conversion to a NumPy array", "leave it an array here, and convert outside the jitted function")
+        raise self._no_value(
+            "conversion to a NumPy array", "leave it an array here, and convert outside the jitted function"
+        )
 
     def item(self, *args: int) -> Any:
         raise self._no_value("item()", "index it instead, x[i]")
@@ -152,8 +170,9 @@ class Array:
             raise TypeError("iteration over a 0-d array" + at_line(user_location()))
         if self.shape[0] > UNROLL_LIMIT:
             raise self._no_value(
-                f"iteration over {self.shape[0]} elements", "write it over whole arrays (a loop is unrolled, at most "
-                f"{UNROLL_LIMIT} times), or compute this part outside the jitted function"
+                f"iteration over {self.shape[0]} elements",
+                "write it over whole arrays (a loop is unrolled, at most "
+                f"{UNROLL_LIMIT} times), or compute this part outside the jitted function",
             )
         return iter([self[i] for i in range(self.shape[0])])
 

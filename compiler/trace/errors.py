@@ -57,10 +57,9 @@ def telling_the_line(function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
-            if getattr(error, "_told", False) or not error.args or not isinstance(error.args[0], str):
-                raise
-            error.args = (error.args[0] + at_line(user_location()), *error.args[1:])
-            error._told = True  # type: ignore[union-attr]
+            told = error.args[0] if error.args else None
+            if isinstance(told, str) and "\n  " not in told:  # else the line is in it already
+                error.args = (told + at_line(user_location()), *error.args[1:])
             raise
 
     return wrapper  # type: ignore[return-value]

@@ -6,7 +6,6 @@ import operator
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.index import reshaped_strides
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
@@ -98,7 +97,9 @@ def _expanded(key: Any, ndim: int) -> list[Any]:
     """The index with its ellipsis written out, one entry an axis (and None for new axes); NumPy's errors."""
     keys = list(key) if isinstance(key, tuple) else [key]
     for part in keys:
-        if isinstance(part, (Array, np.ndarray, list)) and not (isinstance(part, np.ndarray) and part.ndim == 0 and _is_integer(part[()])):
+        if isinstance(part, (Array, np.ndarray, list)) and not (
+            isinstance(part, np.ndarray) and part.ndim == 0 and _is_integer(part[()])
+        ):
             raise UnsupportedFunction(
                 f"indexing with an array ({part!r}) is not supported; basic indices are: integers, slices, ..., None. "
                 "Use np.where, or slices in a loop over static indices"

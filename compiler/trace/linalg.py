@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
@@ -25,7 +24,9 @@ def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
         result = call_ufunc(recorder, np.multiply, (left, right), {})
     elif left.ndim == right.ndim == 1:
         if left.shape != right.shape:
-            raise ValueError(f"shapes ({left.shape[0]},) and ({right.shape[0]},) not aligned: {left.shape[0]} (dim 0) != {right.shape[0]} (dim 0)")
+            raise ValueError(
+                f"shapes ({left.shape[0]},) and ({right.shape[0]},) not aligned: {left.shape[0]} (dim 0) != {right.shape[0]} (dim 0)"
+            )
         product = call_ufunc(recorder, np.multiply, (left, right), {})
         result = reduction(np.add)(recorder, product, None, product.dtype)
     else:
@@ -54,7 +55,12 @@ def inner(recorder: Recorder, a: Any, b: Any) -> Array:
 def outer(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
     left, right = as_array(recorder, a), as_array(recorder, b)
     column = reshape(recorder, left, (left.size, 1))
-    return call_ufunc(recorder, np.multiply, (column, reshape(recorder, right, (1, right.size))), {} if out is None else {"out": (out,)})
+    return call_ufunc(
+        recorder,
+        np.multiply,
+        (column, reshape(recorder, right, (1, right.size))),
+        {} if out is None else {"out": (out,)},
+    )
 
 
 def tensordot(recorder: Recorder, a: Any, b: Any, axes: Any = 2) -> Array:
@@ -71,8 +77,12 @@ def tensordot(recorder: Recorder, a: Any, b: Any, axes: Any = 2) -> Array:
     rows = [k for k in range(left.ndim) if k not in of_left]
     columns = [k for k in range(right.ndim) if k not in of_right]
     summed = size_of([left.shape[k] for k in of_left])
-    first = reshape(recorder, transpose(recorder, left, rows + of_left), (size_of([left.shape[k] for k in rows]), summed))
-    second = reshape(recorder, transpose(recorder, right, of_right + columns), (summed, size_of([right.shape[k] for k in columns])))
+    first = reshape(
+        recorder, transpose(recorder, left, rows + of_left), (size_of([left.shape[k] for k in rows]), summed)
+    )
+    second = reshape(
+        recorder, transpose(recorder, right, of_right + columns), (summed, size_of([right.shape[k] for k in columns]))
+    )
     product = matmul(recorder, first, second)
     result = reshape(recorder, product, tuple(left.shape[k] for k in rows) + tuple(right.shape[k] for k in columns))
     result.scalar = not result.shape
@@ -88,11 +98,18 @@ def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims
     vector = array.ndim == 1 if axis is None else not isinstance(axis, tuple)
     size = call_ufunc(recorder, np.absolute, (array,), {})
     if ord is None or (ord == 2 and vector) or (ord == "fro" and not vector):
-        return call_ufunc(recorder, np.sqrt, (reduction(np.add)(recorder, call_ufunc(recorder, np.square, (size,), {}), axis, None, None, keepdims),), {})
+        return call_ufunc(
+            recorder,
+            np.sqrt,
+            (reduction(np.add)(recorder, call_ufunc(recorder, np.square, (size,), {}), axis, None, None, keepdims),),
+            {},
+        )
     if vector and ord == np.inf:
         return extremum(np.maximum)(recorder, size, axis, None, keepdims)
     if vector and ord == -np.inf:
         return extremum(np.minimum)(recorder, size, axis, None, keepdims)
     if vector and ord == 1:
         return reduction(np.add)(recorder, size, axis, None, None, keepdims)
-    raise UnsupportedFunction(f"np.linalg.norm with ord={ord!r} is not supported; vectors: None, 1, 2, inf, -inf; matrices: None and 'fro'")
+    raise UnsupportedFunction(
+        f"np.linalg.norm with ord={ord!r} is not supported; vectors: None, 1, 2, inf, -inf; matrices: None and 'fro'"
+    )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.trace import shapes
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.namespace import FUNCTIONS
@@ -63,4 +62,3 @@ PROPERTIES: dict[str, Callable[[Array], Any]] = {
     "real": lambda self: FUNCTIONS[np.real](self.recorder, self),
     "imag": lambda self: FUNCTIONS[np.imag](self.recorder, self),
 }
-

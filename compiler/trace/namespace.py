@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.trace import linalg, reductions, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
@@ -35,12 +34,18 @@ def supported_names() -> list[str]:
 
 def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
     if len(choices) != 2:
-        raise UnsupportedFunction("np.where(condition) has a shape that depends on values; pass both choices, np.where(condition, a, b)")
+        raise UnsupportedFunction(
+            "np.where(condition) has a shape that depends on values; pass both choices, np.where(condition, a, b)"
+        )
     operands = [as_array(recorder, choice) for choice in choices]
     kinds = [operand.dtype if operand.weak in (None, bool) else operand.weak for operand in operands]
     if all(isinstance(kind, type) for kind in kinds):
         kinds = [operand.dtype for operand in operands]
-    dtype = resolve(np.add, tuple(kinds), None)[0] if any(isinstance(kind, type) for kind in kinds) else np.result_type(*kinds)
+    dtype = (
+        resolve(np.add, tuple(kinds), None)[0]
+        if any(isinstance(kind, type) for kind in kinds)
+        else np.result_type(*kinds)
+    )
     test = cast(recorder, as_array(recorder, condition), np.dtype(bool))
     return fresh(recorder, recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in operands]))
 
@@ -75,7 +80,9 @@ def round_(recorder: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Ar
     return call_ufunc(recorder, last, (call_ufunc(recorder, np.rint, (scaled,), {}), 10.0 ** abs(decimals)), kwargs)
 
 
-def nan_to_num(recorder: Recorder, x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Array:
+def nan_to_num(
+    recorder: Recorder, x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Array:
     array = as_array(recorder, x)
     if array.dtype.kind != "f":
         return shapes.copy(recorder, array)
@@ -87,7 +94,9 @@ def nan_to_num(recorder: Recorder, x: Any, copy: bool = True, nan: float = 0.0, 
     return result
 
 
-def isclose(recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array:
+def isclose(
+    recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
     x, y = as_array(recorder, a), as_array(recorder, b)
     near = abs(x - y) <= atol + rtol * abs(y)
     result = (near & np.isfinite(y)) | (x == y)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant
 from numfuse.compiler.ops import operator
 from numfuse.compiler.trace.errors import user_location
@@ -36,7 +35,9 @@ class Recorder:
         self._converted: dict[tuple[int, np.dtype], Node] = {}
         self._constants: dict[Any, Node] = {}
 
-    def emit(self, op: str, inputs: tuple[Node, ...], shape: Shape, dtype: np.dtype, params: Params = NO_PARAMS) -> Node:
+    def emit(
+        self, op: str, inputs: tuple[Node, ...], shape: Shape, dtype: np.dtype, params: Params = NO_PARAMS
+    ) -> Node:
         """A node whose type is known already."""
         node = Node(op, inputs, params, shape, dtype, user_location())
         self.nodes.append(node)

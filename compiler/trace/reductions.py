@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import Node
 from numfuse.compiler.ops import operator, same_axes
 from numfuse.compiler.trace.array import Array, fresh
@@ -38,7 +37,9 @@ def ufunc_reduce(
     array_dtype = supported(array.dtype)
     if dtype is not None:
         array_dtype = supported(dtype)
-    elif ufunc in (np.add, np.multiply) and array_dtype.kind in "biu":  # NumPy sums small integers in the default integer
+    elif (
+        ufunc in (np.add, np.multiply) and array_dtype.kind in "biu"
+    ):  # NumPy sums small integers in the default integer
         array_dtype = np.dtype("u8") if array_dtype.kind == "u" else np.dtype("i8")
     elif ufunc in (np.logical_or, np.logical_and):
         array_dtype = np.dtype(bool)
@@ -60,7 +61,9 @@ def ufunc_reduce(
 def _only_where(recorder: Recorder, ufunc: np.ufunc, name: str, node: Node, where: Any, initial: Any) -> Node:
     """`node` with the operator's identity where `where` is false."""
     if ufunc.identity is None and initial is NOT_GIVEN:
-        raise ValueError(f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has to specify 'initial'")
+        raise ValueError(
+            f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has to specify 'initial'"
+        )
     identity = operator(name).identity
     assert identity is not None
     mask = cast(recorder, as_array(recorder, where), np.dtype(bool))
@@ -85,7 +88,9 @@ def finish(recorder: Recorder, node: Node, array: Array, axes: tuple[int, ...], 
         return result
     target = as_array(recorder, out[0] if isinstance(out, tuple) else out)
     if target.shape != result.shape:
-        raise ValueError(f"output parameter for reduction operation has wrong shape: {target.shape} instead of {result.shape}")
+        raise ValueError(
+            f"output parameter for reduction operation has wrong shape: {target.shape} instead of {result.shape}"
+        )
     target.write(cast(recorder, result, target.dtype))
     return target
 
@@ -107,7 +112,13 @@ def extremum(ufunc: np.ufunc) -> Any:
     """A function with the signature of `np.max`, which has no dtype."""
 
     def reduce(
-        recorder: Recorder, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NOT_GIVEN, where: Any = True
+        recorder: Recorder,
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = NOT_GIVEN,
+        where: Any = True,
     ) -> Array:
         where = True if where is NOT_GIVEN else where
         return ufunc_reduce(recorder, ufunc, as_array(recorder, a), axis, None, out, keepdims, initial, where)
@@ -128,7 +139,13 @@ def _count(recorder: Recorder, array: Array, axis: Any, where: Any) -> Any:
 
 
 def mean(
-    recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, where: Any = True
+    recorder: Recorder,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    where: Any = True,
 ) -> Array:
     """As `np.mean`: integers in float64, float16 summed in float32."""
     array = as_array(recorder, a)
@@ -175,7 +192,10 @@ def variance(
         mean = call_ufunc(recorder, np.true_divide, (total, count), {})
     distance = call_ufunc(recorder, np.subtract, (array, mean), {})
     if distance.dtype.kind == "c":
-        squares = [call_ufunc(recorder, np.square, (fresh(recorder, recorder.make(part, distance.node)),), {}) for part in ("real", "imag")]
+        squares = [
+            call_ufunc(recorder, np.square, (fresh(recorder, recorder.make(part, distance.node)),), {})
+            for part in ("real", "imag")
+        ]
         square = call_ufunc(recorder, np.add, squares, {})
         dtype = None
     else:
@@ -192,7 +212,9 @@ def variance(
 
 def deviation(recorder: Recorder, a: Any, *args: Any, out: Any = None, **kwargs: Any) -> Array:
     """As `np.std`."""
-    return call_ufunc(recorder, np.sqrt, (variance(recorder, a, *args, **kwargs),), {} if out is None else {"out": (out,)})
+    return call_ufunc(
+        recorder, np.sqrt, (variance(recorder, a, *args, **kwargs),), {} if out is None else {"out": (out,)}
+    )
 
 
 def arg_extremum(name: str) -> Any:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import Node
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
@@ -20,7 +18,9 @@ from numfuse.compiler.types import Shape, size_of, supported
 normalize = np.lib.array_utils.normalize_axis_index
 
 
-def reshape(recorder: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Array:
+def reshape(
+    recorder: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
+) -> Array:
     array = as_array(recorder, a)
     if order not in ("C", "A", None):
         raise UnsupportedFunction(f"reshape with order={order!r} is not supported; transpose first")
@@ -158,7 +158,9 @@ def rot90(recorder: Recorder, m: Any, k: int = 1, axes: Any = (0, 1)) -> Array:
 # -- joining and splitting -----------------------------------------------------------------------------------------------
 
 
-def concatenate(recorder: Recorder, arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Array:
+def concatenate(
+    recorder: Recorder, arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Array:
     operands = [as_array(recorder, a) for a in arrays]
     if not operands:
         raise ValueError("need at least one array to concatenate")
@@ -174,7 +176,9 @@ def concatenate(recorder: Recorder, arrays: Any, /, axis: Any = 0, out: Any = No
                 f"index 0 has {ndim} dimension(s) and the array at index {place} has {a.ndim} dimension(s)"
             )
     to = np.dtype(dtype) if dtype is not None else np.result_type(*[supported(a.dtype) for a in operands])
-    result = fresh(recorder, recorder.make("concatenate", *[cast(recorder, a, to) for a in operands], axis=normalize(axis, ndim)))
+    result = fresh(
+        recorder, recorder.make("concatenate", *[cast(recorder, a, to) for a in operands], axis=normalize(axis, ndim))
+    )
     if out is None:
         return result
     target = as_array(recorder, out)
@@ -184,12 +188,16 @@ def concatenate(recorder: Recorder, arrays: Any, /, axis: Any = 0, out: Any = No
     return target
 
 
-def stack(recorder: Recorder, arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Array:
+def stack(
+    recorder: Recorder, arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Array:
     operands = [as_array(recorder, a) for a in arrays]
     if len({a.shape for a in operands}) > 1:
         raise ValueError("all input arrays must have the same shape")
     place = normalize(axis, operands[0].ndim + 1)
-    return concatenate(recorder, [expand_dims(recorder, _strong(recorder, a), place) for a in operands], place, out, dtype=dtype)
+    return concatenate(
+        recorder, [expand_dims(recorder, _strong(recorder, a), place) for a in operands], place, out, dtype=dtype
+    )
 
 
 def _strong(recorder: Recorder, array: Array) -> Array:
@@ -212,7 +220,9 @@ def column_stack(recorder: Recorder, tup: Any) -> Array:
     return concatenate(recorder, [reshape(recorder, a, (a.size, 1)) if a.ndim < 2 else a for a in arrays], 1)
 
 
-def array_split(recorder: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0, even: bool = False) -> list[Array]:
+def array_split(
+    recorder: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0, even: bool = False
+) -> list[Array]:
     array = as_array(recorder, ary)
     axis = normalize(axis, array.ndim)
     extent = array.shape[axis]
@@ -260,13 +270,17 @@ def tile(recorder: Recorder, A: Any, reps: Any) -> Array:
 def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
     array = as_array(recorder, a)
     if not isinstance(repeats, (int, np.integer)):
-        raise UnsupportedFunction("np.repeat with a count for each element is not supported; the counts must be one int")
+        raise UnsupportedFunction(
+            "np.repeat with a count for each element is not supported; the counts must be one int"
+        )
     if axis is None:
         array, axis = ravel(recorder, array), 0
     k = normalize(axis, array.ndim)
     apart = expand_dims(recorder, array, k + 1)
     spread = broadcast_to(recorder, apart, (*array.shape[: k + 1], int(repeats), *array.shape[k + 1 :]))
-    return copy(recorder, reshape(recorder, spread, (*array.shape[:k], array.shape[k] * int(repeats), *array.shape[k + 1 :])))
+    return copy(
+        recorder, reshape(recorder, spread, (*array.shape[:k], array.shape[k] * int(repeats), *array.shape[k + 1 :]))
+    )
 
 
 def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1) -> Array:
@@ -296,7 +310,9 @@ def pad(recorder: Recorder, array: Any, pad_width: Any, mode: str = "constant", 
         before, after = zip(*widths, strict=True) if widths else ((), ())
         return fresh(recorder, recorder.make("pad", source.node, fill, before=tuple(before), after=tuple(after)))
     if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs:
-        raise UnsupportedFunction(f"np.pad with mode={mode!r} {sorted(kwargs) or ''} is not supported; constant, edge, reflect, symmetric and wrap are")
+        raise UnsupportedFunction(
+            f"np.pad with mode={mode!r} {sorted(kwargs) or ''} is not supported; constant, edge, reflect, symmetric and wrap are"
+        )
     for axis, (before, after) in enumerate(widths):
         places = np.pad(np.arange(source.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
         source = take_runs(recorder, source, places, axis)
@@ -334,14 +350,31 @@ def full_node(recorder: Recorder, value: Node, shape: Shape) -> Array:
 def like(fill: Any) -> Any:
     """`np.zeros_like`, `np.ones_like` and `np.empty_like` (which is zeros here)."""
 
-    def function(recorder: Recorder, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Array:
+    def function(
+        recorder: Recorder,
+        a: Any,
+        dtype: Any = None,
+        order: str = "K",
+        subok: bool = True,
+        shape: Any = None,
+        *,
+        device: Any = None,
+    ) -> Array:
         return full_like(recorder, a, fill, dtype, order, subok, shape)
 
     return function
 
 
 def full_like(
-    recorder: Recorder, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    recorder: Recorder,
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Array:
     array = as_array(recorder, a)
     to = supported(array.dtype if dtype is None else dtype)
@@ -355,5 +388,3 @@ def astype(recorder: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, devi
     if not copy and array.dtype == to:
         return array
     return fresh(recorder, cast(recorder, array, to), array.scalar)
-
-

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.graph import NO_PARAMS, Node
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
@@ -91,7 +90,9 @@ def cast(recorder: Recorder, array: Array, dtype: np.dtype) -> Node:
     return recorder.emit("astype", (node,), node.shape, dtype, {"dtype": dtype})
 
 
-def call_ufunc(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any], python: bool = False) -> Any:
+def call_ufunc(
+    recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any], python: bool = False
+) -> Any:
     """`ufunc(*inputs, **kwargs)`; `python` tells that it came from an operator, where Python numbers stay Python numbers."""
     operands = [as_array(recorder, value) for value in inputs]
     if not kwargs and ufunc in ROW_OF:
@@ -110,12 +111,20 @@ def call_ufunc(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any], kwarg
         results = [apply(recorder, ufunc, operands, dtype, ROW_OF[ufunc], 0, python)]
     else:
         raise UnsupportedFunction(f"np.{ufunc.__name__} is not supported")
-    given = [_store(recorder, ufunc, result, target, where, casting) for result, target in zip(results, targets, strict=True)]
+    given = [
+        _store(recorder, ufunc, result, target, where, casting) for result, target in zip(results, targets, strict=True)
+    ]
     return given[0] if len(given) == 1 else tuple(given)
 
 
 def apply(
-    recorder: Recorder, ufunc: np.ufunc, operands: Sequence[Array], dtype: Any, row: str, result: int, python: bool = False
+    recorder: Recorder,
+    ufunc: np.ufunc,
+    operands: Sequence[Array],
+    dtype: Any,
+    row: str,
+    result: int,
+    python: bool = False,
 ) -> Array:
     """One output of an elementwise ufunc."""
     every_weak = all(operand.weak is not None for operand in operands)
@@ -161,7 +170,10 @@ def _comparison_out_of_range(ufunc: np.ufunc, operands: Sequence[Array]) -> bool
     constants = [o.weak is int and o.leaf is None and o._node.op == "constant" for o in operands]
     if ufunc not in COMPARISONS or sum(constants) != 1:
         return None
-    values = [int(o._node.params["value"]) if known else np.zeros((), o.dtype) for o, known in zip(operands, constants, strict=True)]
+    values = [
+        int(o._node.params["value"]) if known else np.zeros((), o.dtype)
+        for o, known in zip(operands, constants, strict=True)
+    ]
     return bool(ufunc(*values))
 
 
@@ -175,7 +187,9 @@ def _store(recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, wher
     """Writes `result` to `out`, where there is one, by NumPy's casting rule, and returns what the call returns."""
     if target is None:
         if where is not True:
-            raise UnsupportedFunction(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; pass out=, or use np.where")
+            raise UnsupportedFunction(
+                f"np.{ufunc.__name__}: where= without out= leaves elements undefined; pass out=, or use np.where"
+            )
         return result
     target = as_array(recorder, target)
     if target.scalar or target.weak is not None:
@@ -214,7 +228,9 @@ def _product(recorder: Recorder, ufunc: np.ufunc, operands: Sequence[Array], dty
             f"{ufunc.__name__}: Input operand {at} does not have enough dimensions "
             f"(has 0, gufunc core with signature {ufunc.signature} requires 1)"
         )
-    to = resolve(ufunc, tuple(_promotes_as(operand, False) for operand in operands), None if dtype is None else np.dtype(dtype))
+    to = resolve(
+        ufunc, tuple(_promotes_as(operand, False) for operand in operands), None if dtype is None else np.dtype(dtype)
+    )
     left, right = cast(recorder, a, to[0]), cast(recorder, b, to[1])
     row_vector = ufunc.__name__ in ("vecmat", "vecdot") or (ufunc is np.matmul and len(left.shape) == 1)
     column_vector = ufunc.__name__ in ("matvec", "vecdot") or (ufunc is np.matmul and len(right.shape) == 1)
@@ -238,7 +254,9 @@ def _product(recorder: Recorder, ufunc: np.ufunc, operands: Sequence[Array], dty
 # -- reduce and outer ----------------------------------------------------------------------------------------------------
 
 
-def ufunc_method(recorder: Recorder, ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def ufunc_method(
+    recorder: Recorder, ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
     if method == "reduce":
         from numfuse.compiler.trace.reductions import ufunc_reduce
 

@@ -10,7 +10,6 @@ import threading
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.lower.printer import Source
 
 _lock = threading.Lock()
@@ -37,7 +36,6 @@ def _numba_function(source: Source, fastmath: bool) -> Any:
     """The kernel compiled by Numba, whose import takes a fifth of a second."""
     from numba.core import compiler, cpu, registry, types
     from numba.core.compiler_lock import global_compiler_lock
-
     from numfuse.runtime.cpu.functions import NAMES
 
     scope: dict[str, Any] = dict(NAMES)
@@ -53,7 +51,9 @@ def _numba_function(source: Source, fastmath: bool) -> Any:
         target.typing_context.refresh()
         target.target_context.refresh()
         arguments = (types.int64, types.int64, *pointers)
-        return compiler.compile_extra(target.typing_context, target.target_context, scope[source.name], arguments, types.void, flags, {})
+        return compiler.compile_extra(
+            target.typing_context, target.target_context, scope[source.name], arguments, types.void, flags, {}
+        )
 
 
 def numba_type(dtype: np.dtype | None) -> Any:
@@ -95,7 +95,7 @@ def _load_object(symbol: str, code: bytes) -> int:
     return address
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def vector_library() -> bool:
     """Whether glibc's vector mathematics (libmvec) is here; makes it known to LLVM."""
     import llvmlite.binding as llvm

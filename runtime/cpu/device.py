@@ -29,4 +29,6 @@ class CpuDevice:
         return "\n".join(assembly(phase.source, bool(options.get("fastmath"))) for phase in kernel.phases)
 
     def resources(self, kernel: LoweredKernel, options: dict[str, Any]) -> dict[str, int]:
-        raise AttributeError("a CPU kernel has no registers or shared memory to tell of; lower the function with target='cuda'")
+        raise AttributeError(
+            "a CPU kernel has no registers or shared memory to tell of; lower the function with target='cuda'"
+        )

@@ -6,11 +6,10 @@ import hashlib
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, Value, ViewStep
 from numfuse.compiler.ops import operator
@@ -34,7 +33,7 @@ HELD_SECONDS = 20e-6
 _loaded: dict[str, int] = {}
 
 
-@lru_cache(maxsize=None)
+@cache
 def machine_key() -> str:
     """What compiled code depends on, beside its source: versions and the processor."""
     import llvmlite
@@ -79,9 +78,17 @@ class Executable:
         self.fastmath = fastmath
         self.results = program.results
         self.arguments = sum(value.place == "argument" for value in program.values)
-        self.fresh = [(k, v.shape, v.dtype) for k, v in enumerate(program.values) if v.place == "result" and k not in program.donated]
+        self.fresh = [
+            (k, v.shape, v.dtype)
+            for k, v in enumerate(program.values)
+            if v.place == "result" and k not in program.donated
+        ]
         self.workspaces: list[Arrays] = []
-        self.constants = {k: np.ascontiguousarray(v.node.params["value"]) for k, v in enumerate(program.values) if v.place == "constant"}
+        self.constants = {
+            k: np.ascontiguousarray(v.node.params["value"])
+            for k, v in enumerate(program.values)
+            if v.place == "constant"
+        }
         self.runs = [run for step in program.steps for run in self._runs(step, fastmath)]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
@@ -103,7 +110,13 @@ class Executable:
         `specs`: the arguments of the function, which are the program's, in order.
         """
         steps = self.program.steps
-        if self.program.donated or len(steps) != 1 or not isinstance(steps[0], KernelStep) or len(self.fresh) != 1 or len(specs) != self.arguments:
+        if (
+            self.program.donated
+            or len(steps) != 1
+            or not isinstance(steps[0], KernelStep)
+            or len(self.fresh) != 1
+            or len(specs) != self.arguments
+        ):
             return None
         kernel = steps[0].kernel
         if len(kernel.phases) != 1 or seconds_of(kernel) > HELD_SECONDS:
@@ -112,7 +125,13 @@ class Executable:
         order = [self.arguments if number == result else self.program.values[number].number for number in phase.values]
         if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
             return None
-        return entry(kernel_address(phase.source, self.fastmath), phase.extents["count"], specs, order, partial(np.empty, shape, dtype))
+        return entry(
+            kernel_address(phase.source, self.fastmath),
+            phase.extents["count"],
+            specs,
+            order,
+            partial(np.empty, shape, dtype),
+        )
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""

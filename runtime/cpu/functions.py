@@ -13,12 +13,25 @@ from typing import Any
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
 import numba
-import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numfuse.runtime.scalars import define
 from numpy import (  # noqa: F401
-    bool_, complex64, complex128, float32, float64, inf, int8, int16, int32, int64, nan, uint8, uint16, uint32, uint64,
+    bool_,
+    complex64,
+    complex128,
+    float32,
+    float64,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    nan,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )  # fmt: skip
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
@@ -81,7 +94,9 @@ def _keep_declared(module: ir.Module, function: ir.Function) -> None:
     kept.append(function.bitcast(pointer))
     if known is not None:
         del module.globals["llvm.compiler.used"]
-        module.scope.deregister("llvm.compiler.used") if hasattr(module.scope, "deregister") else module.scope._useset.discard("llvm.compiler.used")
+        module.scope.deregister("llvm.compiler.used") if hasattr(
+            module.scope, "deregister"
+        ) else module.scope._useset.discard("llvm.compiler.used")
     used = ir.GlobalVariable(module, ir.ArrayType(pointer, len(kept)), "llvm.compiler.used")
     used.linkage, used.section = "appending", "llvm.metadata"
     used.initializer = ir.Constant(used.value_type, kept)
@@ -102,7 +117,9 @@ def llvm_function(name: str, arity: int = 1, flags: tuple[str, ...] = ()) -> Any
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         kind = args[0].type
         suffix = {FLOAT: "f32", DOUBLE: "f64"}.get(kind) or f"i{kind.width}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * arity), f"llvm.{name}.{suffix}")
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind] * arity), f"llvm.{name}.{suffix}"
+        )
         return builder.call(function, args, fastmath=flags)
 
     if arity == 1:
@@ -110,7 +127,9 @@ def llvm_function(name: str, arity: int = 1, flags: tuple[str, ...] = ()) -> Any
     return intrinsic(lambda typing, x, y: (x(x, x), codegen))
 
 
-def by_kind(floats: Callable[..., Any], signed: Callable[..., Any], unsigned: Callable[..., Any], arity: int = 1) -> Any:
+def by_kind(
+    floats: Callable[..., Any], signed: Callable[..., Any], unsigned: Callable[..., Any], arity: int = 1
+) -> Any:
     """An intrinsic whose code is picked by the kind of its operands."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -127,7 +146,9 @@ def float_call(name: str, flags: tuple[str, ...] = ()) -> Callable[..., Any]:
     def call(builder: ir.IRBuilder, *args: Any) -> Any:
         kind = args[0].type
         suffix = "f32" if kind == FLOAT else "f64"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.{suffix}")
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.{suffix}"
+        )
         return builder.call(function, args, fastmath=flags)
 
     return call
@@ -148,7 +169,14 @@ def itself(builder: ir.IRBuilder, a: Any) -> Any:
     return a
 
 
-_LIBM_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh"}
+_LIBM_NAMES = {
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arcsinh": "asinh",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
+}
 _UNARY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
     "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
@@ -196,7 +224,9 @@ def local(typing: Any, length: Any, dtype: Any) -> Any:
 
 @intrinsic
 def from_half(typing: Any, bits: Any) -> Any:
-    return types.float32(types.uint16), lambda c, b, s, a: b.fpext(b.bitcast(b.trunc(a[0], ir.IntType(16)) if a[0].type.width > 16 else a[0], HALF), FLOAT)
+    return types.float32(types.uint16), lambda c, b, s, a: b.fpext(
+        b.bitcast(b.trunc(a[0], ir.IntType(16)) if a[0].type.width > 16 else a[0], HALF), FLOAT
+    )
 
 
 @intrinsic
@@ -223,7 +253,9 @@ def round_to_odd(builder: ir.IRBuilder, value: Any) -> Any:
     bits = builder.bitcast(near, I32)
     even = builder.icmp_unsigned("==", builder.and_(bits, ir.Constant(I32, 1)), ir.Constant(I32, 0))
     inexact = builder.fcmp_ordered("!=", value, back)
-    grows = builder.xor(builder.fcmp_ordered(">", value, back), builder.fcmp_ordered("<", value, ir.Constant(DOUBLE, 0.0)))
+    grows = builder.xor(
+        builder.fcmp_ordered(">", value, back), builder.fcmp_ordered("<", value, ir.Constant(DOUBLE, 0.0))
+    )
     moved = builder.select(grows, builder.add(bits, ir.Constant(I32, 1)), builder.sub(bits, ir.Constant(I32, 1)))
     return builder.bitcast(builder.select(builder.and_(even, inexact), moved, bits), FLOAT)
 
@@ -253,7 +285,9 @@ def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
         kind, by = args[0].type, args[1]
         by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
         symbol = "ldexpf" if kind == FLOAT else "ldexp"
-        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by])
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by]
+        )
 
     return x(x, exponent), codegen
 
@@ -289,7 +323,9 @@ def _frexp(result: int) -> Any:
         symbol = "frexpf" if kind == FLOAT else "frexp"
         with builder.goto_entry_block():
             exponent = builder.alloca(I32)
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol
+        )
         mantissa = builder.call(function, [args[0], exponent])
         return builder.load(exponent) if result else mantissa
 

@@ -29,7 +29,12 @@ _alive: list[Any] = []
 
 
 class _MethodDef(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]  # noqa: RUF012
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
 
 
 def _layout_holds() -> bool:
@@ -61,7 +66,9 @@ def launcher(address: int, arrays: int, lo: int, hi: int, release_gil: bool) -> 
 
 def range_launcher(address: int, arrays: int) -> Callable[..., None]:
     """A callable of (lo, hi, address of each array's data, ...), for the threads that share a kernel."""
-    call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * arrays)(address)
+    call = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * arrays
+    )(address)
 
     def run(lo: int, hi: int, *addresses: int) -> None:
         unread = (ctypes.c_void_p * 2)()
@@ -75,7 +82,9 @@ def _slow_launcher(address: int, arrays: int, lo: int, hi: int) -> Launcher:
     return lambda *values: call(lo, hi, *[value.ctypes.data for value in values])
 
 
-def entry(address: int, count: int, specs: Sequence[ArraySpec], order: Sequence[int], allocate: Callable[[], Any]) -> Callable[..., Any] | None:
+def entry(
+    address: int, count: int, specs: Sequence[ArraySpec], order: Sequence[int], allocate: Callable[[], Any]
+) -> Callable[..., Any] | None:
     """A whole call in one C-level callable: it checks that the arguments are ndarrays of these specs, allocates the result with `allocate`,
     runs the kernel over [0, count) and returns the result; for other arguments it returns NotImplemented.
 
@@ -160,7 +169,12 @@ def _data_of(place: int) -> list[str]:
 def _entry_ir(name: str, arguments: int, pointers: int) -> str:
     """LLVM IR of `entry`: the words of `self` are kernel, lo, hi, allocate, ndarray, the order, then each argument's spec."""
     words = 5 + pointers
-    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "start:", "  %unread = alloca ptr", "  %error = alloca ptr"]
+    lines = [
+        f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{",
+        "start:",
+        "  %unread = alloca ptr",
+        "  %error = alloca ptr",
+    ]
     lines += [f"  %sources = alloca [{arguments + 1} x ptr]"]
     lines += _fields(("kernel", "ptr"), ("lo", "i64"), ("hi", "i64"), ("allocate", "ptr"), ("ndarray", "ptr"))
     lines.append(f"  %spec0 = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * words}")
@@ -168,7 +182,10 @@ def _entry_ir(name: str, arguments: int, pointers: int) -> str:
     for k in range(arguments):
         lines += [f"check{k}:", *_data_of(k)]
         lines += [f"  %type_at{k} = getelementptr i8, ptr %array{k}, i64 8", f"  %type{k} = load ptr, ptr %type_at{k}"]
-        lines += [f"  %is_array{k} = icmp eq ptr %type{k}, %ndarray", f"  br i1 %is_array{k}, label %array_check{k}, label %other"]
+        lines += [
+            f"  %is_array{k} = icmp eq ptr %type{k}, %ndarray",
+            f"  br i1 %is_array{k}, label %array_check{k}, label %other",
+        ]
         lines += [f"array_check{k}:", f"  %next{k} = call ptr @numfuse_same(ptr %array{k}, ptr %spec{k})"]
         lines += [f"  %place{k} = getelementptr ptr, ptr %sources, i64 {k}", f"  store ptr %data{k}, ptr %place{k}"]
         lines += [f"  %spec{k + 1} = getelementptr i8, ptr %next{k}, i64 0", f"  %fits{k} = icmp ne ptr %next{k}, null"]
@@ -176,13 +193,27 @@ def _entry_ir(name: str, arguments: int, pointers: int) -> str:
     lines += ["run:", "  %made = call ptr @PyObject_CallNoArgs(ptr %allocate)", "  %failed = icmp eq ptr %made, null"]
     lines += ["  br i1 %failed, label %error_out, label %go", "error_out:", "  ret ptr null", "go:"]
     lines += [f"  %made_at = getelementptr i8, ptr %made, i64 {_DATA}", "  %made_data = load ptr, ptr %made_at"]
-    lines += [f"  %made_place = getelementptr ptr, ptr %sources, i64 {arguments}", "  store ptr %made_data, ptr %made_place"]
+    lines += [
+        f"  %made_place = getelementptr ptr, ptr %sources, i64 {arguments}",
+        "  store ptr %made_data, ptr %made_place",
+    ]
     for p in range(pointers):
-        lines += [f"  %which_at{p} = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * (5 + p)}", f"  %which{p} = load i64, ptr %which_at{p}"]
-        lines += [f"  %from{p} = getelementptr ptr, ptr %sources, i64 %which{p}", f"  %pointer{p} = load ptr, ptr %from{p}"]
+        lines += [
+            f"  %which_at{p} = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * (5 + p)}",
+            f"  %which{p} = load i64, ptr %which_at{p}",
+        ]
+        lines += [
+            f"  %from{p} = getelementptr ptr, ptr %sources, i64 %which{p}",
+            f"  %pointer{p} = load ptr, ptr %from{p}",
+        ]
     passed = "".join(f", ptr %pointer{p}" for p in range(pointers))
     lines += [f"  call i32 %kernel(ptr %unread, ptr %error, i64 %lo, i64 %hi{passed})", "  ret ptr %made"]
-    lines += ["other:", "  call void @Py_IncRef(ptr @_Py_NotImplementedStruct)", "  ret ptr @_Py_NotImplementedStruct", "}"]
+    lines += [
+        "other:",
+        "  call void @Py_IncRef(ptr @_Py_NotImplementedStruct)",
+        "  ret ptr @_Py_NotImplementedStruct",
+        "}",
+    ]
     return DECLARED + _SAME + "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def thread_count() -> int:
     """NUMBA_NUM_THREADS where it is set, else the processors this process may use."""
     try:

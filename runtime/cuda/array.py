@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.index import reshaped_strides, strides_of
 from numfuse.compiler.types import Shape, size_of, type_text
 
@@ -16,7 +15,9 @@ class DeviceArray:
     `owner` keeps the memory alive; strides are in elements.
     """
 
-    def __init__(self, gpu: Any, address: int, shape: Shape, dtype: np.dtype, strides: Shape | None = None, owner: Any = None) -> None:
+    def __init__(
+        self, gpu: Any, address: int, shape: Shape, dtype: np.dtype, strides: Shape | None = None, owner: Any = None
+    ) -> None:
         self.gpu = gpu
         self.address = address
         self.shape = tuple(shape)
@@ -57,14 +58,22 @@ class DeviceArray:
 
     @property
     def contiguous(self) -> bool:
-        return all(n == 1 or s == c for n, s, c in zip(self.shape, self.element_strides, strides_of(self.shape), strict=True)) or not self.size
+        return (
+            all(
+                n == 1 or s == c
+                for n, s, c in zip(self.shape, self.element_strides, strides_of(self.shape), strict=True)
+            )
+            or not self.size
+        )
 
     def numpy(self) -> np.ndarray:
         """A copy in host memory. Waits for the kernels that make it."""
         if not self.contiguous:
             low = sum(min(0, s * (n - 1)) for n, s in zip(self.shape, self.element_strides, strict=True))
             high = sum(max(0, s * (n - 1)) for n, s in zip(self.shape, self.element_strides, strict=True))
-            whole = DeviceArray(self.gpu, self.address + low * self.dtype.itemsize, (high - low + 1,), self.dtype, owner=self.owner).numpy()
+            whole = DeviceArray(
+                self.gpu, self.address + low * self.dtype.itemsize, (high - low + 1,), self.dtype, owner=self.owner
+            ).numpy()
             strides = tuple(s * self.dtype.itemsize for s in self.element_strides)
             return np.ndarray(self.shape, self.dtype, whole, -low * self.dtype.itemsize, strides).copy()
         result = np.empty(self.shape, self.dtype)
@@ -78,8 +87,14 @@ class DeviceArray:
         if op == "transpose":
             return self._as(tuple(self.shape[a] for a in params["perm"]), tuple(strides[a] for a in params["perm"]))
         if op == "slice":
-            start = sum(first * s for first, s in zip(params["start"], strides, strict=True)) if 0 not in params["shape"] else 0
-            return self._as(params["shape"], tuple(s * by for s, by in zip(strides, params["step"], strict=True)), start)
+            start = (
+                sum(first * s for first, s in zip(params["start"], strides, strict=True))
+                if 0 not in params["shape"]
+                else 0
+            )
+            return self._as(
+                params["shape"], tuple(s * by for s, by in zip(strides, params["step"], strict=True)), start
+            )
         if op == "broadcast_to":
             added = len(params["shape"]) - self.ndim
             kept = tuple(0 if n == 1 else s for n, s in zip(self.shape, strides, strict=True))
@@ -90,7 +105,9 @@ class DeviceArray:
         return self._as(params["shape"], reshaped)
 
     def _as(self, shape: Shape, strides: Shape, offset: int = 0) -> DeviceArray:
-        return DeviceArray(self.gpu, self.address + offset * self.dtype.itemsize, shape, self.dtype, strides, self.owner)
+        return DeviceArray(
+            self.gpu, self.address + offset * self.dtype.itemsize, shape, self.dtype, strides, self.owner
+        )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         if copy is False:
@@ -100,7 +117,14 @@ class DeviceArray:
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         strides = None if self.contiguous else tuple(s * self.dtype.itemsize for s in self.element_strides)
-        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.address, False), "strides": strides, "version": 3, "stream": 1}
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address, False),
+            "strides": strides,
+            "version": 3,
+            "stream": 1,
+        }
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         return self._strided_view().__dlpack__(**kwargs)

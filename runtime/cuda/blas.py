@@ -6,7 +6,6 @@ import ctypes
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.types import size_of
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.compile import NoCudaError
@@ -47,10 +46,25 @@ class Blas:
             a_op, a_lead = _orientation(a)
             self._check(
                 self.library.cublasGemmEx(
-                    self.handle, b_op, a_op, columns, rows, inner, ctypes.c_void_p(one.ctypes.data),
-                    ctypes.c_void_p(b.address + b_at), kind, b_lead, ctypes.c_void_p(a.address + a_at), kind, a_lead,
-                    ctypes.c_void_p(zero.ctypes.data), ctypes.c_void_p(out.address + place * rows * columns * out.dtype.itemsize), kind, columns,
-                    compute, -1,
+                    self.handle,
+                    b_op,
+                    a_op,
+                    columns,
+                    rows,
+                    inner,
+                    ctypes.c_void_p(one.ctypes.data),
+                    ctypes.c_void_p(b.address + b_at),
+                    kind,
+                    b_lead,
+                    ctypes.c_void_p(a.address + a_at),
+                    kind,
+                    a_lead,
+                    ctypes.c_void_p(zero.ctypes.data),
+                    ctypes.c_void_p(out.address + place * rows * columns * out.dtype.itemsize),
+                    kind,
+                    columns,
+                    compute,
+                    -1,
                 )  # fmt: skip
             )
 
@@ -87,4 +101,6 @@ def _load() -> ctypes.CDLL:
 
         return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
     except Exception as error:
-        raise NoCudaError(f"matrix products on the GPU need cuBLAS: pip install 'numfuse[cuda,cublas]' ({error})") from None
+        raise NoCudaError(
+            f"matrix products on the GPU need cuBLAS: pip install 'numfuse[cuda,cublas]' ({error})"
+        ) from None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.lower.printer import Source
 
 PIP_LINE = "pip install 'numfuse[cuda]'"
@@ -46,7 +45,13 @@ def compile_ptx(source: Source, arch: str, threads: int, fastmath: bool = False)
     with for_capability(capability(arch)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ptx, _ = cuda.compile(
-            scope[source.name], types.void(*arguments), device=False, abi="numba", cc=capability(arch), fastmath=fastmath, launch_bounds=threads
+            scope[source.name],
+            types.void(*arguments),
+            device=False,
+            abi="numba",
+            cc=capability(arch),
+            fastmath=fastmath,
+            launch_bounds=threads,
         )
     return _shortened(ptx, source.name)
 
@@ -117,12 +122,13 @@ def _toolchain() -> tuple[Any, Any, Any]:
     import sys
 
     if "numba" in sys.modules and _simulating():
-        raise NoCudaError("this process runs Numba's CUDA simulator, which compiles nothing; compile in a process without NUMBA_ENABLE_CUDASIM=1")
+        raise NoCudaError(
+            "this process runs Numba's CUDA simulator, which compiles nothing; compile in a process without NUMBA_ENABLE_CUDASIM=1"
+        )
     try:
         import numba_cuda  # noqa: F401
         from numba import cuda
         from numba.core import types
-
         from numfuse.runtime.cuda import functions
     except ImportError as error:
         raise NoCudaError(f"target='cuda' needs numba-cuda and its toolkit packages: {PIP_LINE} ({error})") from None

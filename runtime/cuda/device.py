@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program
 from numfuse.compiler.ops import operator
 from numfuse.compiler.trace.errors import at_line

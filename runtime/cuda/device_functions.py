@@ -19,7 +19,15 @@ _lock = threading.RLock()
 
 def compiled(function: Any) -> Any:
     """A device function, inlined where it is called."""
-    options = {"device": True, "debug": False, "lineinfo": False, "opt": True, "fastmath": False, "forceinline": False, "inline": "never"}
+    options = {
+        "device": True,
+        "debug": False,
+        "lineinfo": False,
+        "opt": True,
+        "fastmath": False,
+        "forceinline": False,
+        "inline": "never",
+    }
     return dispatcher.CUDADispatcher(function, targetoptions=options)
 
 

@@ -7,7 +7,7 @@ import functools
 import importlib.util
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def device_count() -> int:
     """GPUs that the driver sees; 0 where there is no driver. Imports nothing and makes no context."""
     try:

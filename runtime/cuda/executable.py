@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, ViewStep
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import Blas
@@ -23,7 +22,9 @@ class CudaExecutable:
         self.program = program
         self._gpu = gpu
         self.kernels = {
-            phase.source.code: compiled_kernel(phase.source, arch, phase.extents["block"], bool(options.get("fastmath")))
+            phase.source.code: compiled_kernel(
+                phase.source, arch, phase.extents["block"], bool(options.get("fastmath"))
+            )
             for kernel in program.kernels
             for phase in kernel.phases
         }
@@ -35,7 +36,9 @@ class CudaExecutable:
         gpu = self._gpu()
         on_device = any(isinstance(argument, DeviceArray) for argument in arguments)
         values: list[Any] = [None] * len(self.program.values)
-        workspace = DeviceArray.empty(gpu, (self.program.workspace,), np.dtype("u1")) if self.program.workspace else None
+        workspace = (
+            DeviceArray.empty(gpu, (self.program.workspace,), np.dtype("u1")) if self.program.workspace else None
+        )
         for number, value in enumerate(self.program.values):
             if value.place == "argument":
                 given = arguments[value.number]
@@ -46,7 +49,9 @@ class CudaExecutable:
                 values[number] = DeviceArray.empty(gpu, value.shape, value.dtype)
             elif value.place == "workspace":
                 assert workspace is not None
-                values[number] = DeviceArray(gpu, workspace.address + value.number, value.shape, value.dtype, owner=workspace)
+                values[number] = DeviceArray(
+                    gpu, workspace.address + value.number, value.shape, value.dtype, owner=workspace
+                )
             elif value.place == "constant" and value.shape:
                 if number not in self._constants:
                     self._constants[number] = DeviceArray.from_host(gpu, value.node.params["value"])

@@ -13,12 +13,25 @@ from numba import cuda
 from numba.core import types
 from numba.cuda import cgutils
 from numba.cuda.extending import intrinsic
-from numpy import (  # noqa: F401
-    bool_, complex64, complex128, float32, float64, inf, int8, int16, int32, int64, nan, uint8, uint16, uint32, uint64,
-)  # fmt: skip
-
 from numfuse.runtime.cuda.device_functions import compiled
 from numfuse.runtime.scalars import define
+from numpy import (  # noqa: F401
+    bool_,
+    complex64,
+    complex128,
+    float32,
+    float64,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    nan,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)  # fmt: skip
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
@@ -29,7 +42,9 @@ COLUMN_TILE = 512
 
 def one(codegen: Callable[..., Any], result: Callable[[Any], Any] = lambda x: x) -> Any:
     """An intrinsic of one operand."""
-    return intrinsic(lambda typing, x: (result(x)(x), lambda context, builder, signature, args: codegen(builder, *args)))
+    return intrinsic(
+        lambda typing, x: (result(x)(x), lambda context, builder, signature, args: codegen(builder, *args))
+    )
 
 
 def two(codegen: Callable[..., Any]) -> Any:
@@ -41,13 +56,17 @@ def two(codegen: Callable[..., Any]) -> Any:
 
 
 def _register(builder: ir.IRBuilder, name: str) -> Any:
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, []), f"llvm.nvvm.read.ptx.sreg.{name}")
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(I32, []), f"llvm.nvvm.read.ptx.sreg.{name}"
+    )
     return builder.call(function, [])
 
 
 def _number(codegen: Callable[[ir.IRBuilder], Any]) -> Any:
     """A thread or block number as a 64-bit integer that is known to fit 32 bits."""
-    return intrinsic(lambda typing: (types.int64(), lambda context, builder, signature, args: builder.zext(codegen(builder), I64)))
+    return intrinsic(
+        lambda typing: (types.int64(), lambda context, builder, signature, args: builder.zext(codegen(builder), I64))
+    )
 
 
 thread_in_block = _number(lambda builder: _register(builder, "tid.x"))
@@ -88,7 +107,9 @@ def local(typing: Any, length: Any, dtype: Any) -> Any:
 def _load(width: int) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         tile, source, offset = args
-        pointer, align = _vector_pointer(context, builder, signature.args[1].dtype, width, builder.gep(source, [offset]))
+        pointer, align = _vector_pointer(
+            context, builder, signature.args[1].dtype, width, builder.gep(source, [offset])
+        )
         value = builder.load(pointer)
         value.align = align
         builder.store(value, builder.bitcast(tile, pointer.type)).align = align
@@ -100,7 +121,9 @@ def _load(width: int) -> Any:
 def _store(width: int) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         target, offset, tile = args
-        pointer, align = _vector_pointer(context, builder, signature.args[0].dtype, width, builder.gep(target, [offset]))
+        pointer, align = _vector_pointer(
+            context, builder, signature.args[0].dtype, width, builder.gep(target, [offset])
+        )
         value = builder.load(builder.bitcast(tile, pointer.type))
         value.align = align
         builder.store(value, pointer).align = align
@@ -186,7 +209,14 @@ _UNARY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh",
     "tanh", "arcsinh", "arccosh", "arctanh", "sqrt", "floor", "ceil", "trunc", "rint",
 )  # fmt: skip
-_BINARY = {"power": "pow", "hypot": "hypot", "arctan2": "atan2", "nextafter": "nextafter", "fmod": "fmod", "copysign": "copysign"}
+_BINARY = {
+    "power": "pow",
+    "hypot": "hypot",
+    "arctan2": "atan2",
+    "nextafter": "nextafter",
+    "fmod": "fmod",
+    "copysign": "copysign",
+}
 
 
 def _bits_of(x: Any) -> ir.IntType:
@@ -194,7 +224,8 @@ def _bits_of(x: Any) -> ir.IntType:
 
 
 signbit = one(
-    lambda builder, x: builder.icmp_signed("<", builder.bitcast(x, _bits_of(x)), ir.Constant(_bits_of(x), 0)), lambda x: types.boolean
+    lambda builder, x: builder.icmp_signed("<", builder.bitcast(x, _bits_of(x)), ir.Constant(_bits_of(x), 0)),
+    lambda x: types.boolean,
 )
 
 
@@ -239,7 +270,9 @@ def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
         kind, by = args[0].type, args[1]
         by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
         symbol = "__nv_ldexpf" if kind == FLOAT else "__nv_ldexp"
-        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by])
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by]
+        )
 
     return x(x, exponent), codegen
 
@@ -250,7 +283,9 @@ def _frexp(result: int) -> Any:
         with builder.goto_entry_block():
             exponent = builder.alloca(I32)
         symbol = "__nv_frexpf" if kind == FLOAT else "__nv_frexp"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol
+        )
         mantissa = builder.call(function, [args[0], exponent])
         return builder.load(exponent) if result else mantissa
 
@@ -259,19 +294,25 @@ def _frexp(result: int) -> Any:
 
 @intrinsic
 def from_half(typing: Any, bits: Any) -> Any:
-    return types.float32(types.uint16), lambda context, builder, signature, args: builder.fpext(builder.bitcast(args[0], HALF), FLOAT)
+    return types.float32(types.uint16), lambda context, builder, signature, args: builder.fpext(
+        builder.bitcast(args[0], HALF), FLOAT
+    )
 
 
 @intrinsic
 def to_half(typing: Any, x: Any) -> Any:
-    return types.uint16(types.float32), lambda context, builder, signature, args: builder.bitcast(builder.fptrunc(args[0], HALF), I16)
+    return types.uint16(types.float32), lambda context, builder, signature, args: builder.bitcast(
+        builder.fptrunc(args[0], HALF), I16
+    )
 
 
 half = one(lambda builder, x: builder.fpext(builder.fptrunc(x, HALF), FLOAT), lambda x: types.float32)
 modulus = intrinsic(
     lambda typing, z: (
         z.underlying_float(z),
-        lambda context, builder, signature, args: _libdevice(builder, "hypot", *[builder.extract_value(args[0], k) for k in (0, 1)]),
+        lambda context, builder, signature, args: _libdevice(
+            builder, "hypot", *[builder.extract_value(args[0], k) for k in (0, 1)]
+        ),
     )
 )
 
@@ -346,7 +387,9 @@ def shuffled(typing: Any, x: Any, distance: Any) -> Any:
         memory = cgutils.alloca_once(builder, ir.ArrayType(I32, words))
         builder.store(value, builder.bitcast(memory, value.type.as_pointer()))
         exchange = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.LiteralStructType([I32, ir.IntType(1)]), [I32] * 5), "llvm.nvvm.shfl.sync.i32"
+            builder.module,
+            ir.FunctionType(ir.LiteralStructType([I32, ir.IntType(1)]), [I32] * 5),
+            "llvm.nvvm.shfl.sync.i32",
         )
         everyone, butterfly, clamp = ir.Constant(I32, 0xFFFFFFFF), ir.Constant(I32, 3), ir.Constant(I32, 31)
         for word in range(words):

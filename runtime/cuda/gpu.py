@@ -6,7 +6,6 @@ import functools
 from typing import Any
 
 import numpy as np
-
 from numfuse.runtime.cuda.compile import PIP_LINE, Cubin, NoCudaError
 from numfuse.runtime.cuda.driver import device_count, missing_packages
 
@@ -65,7 +64,7 @@ class Gpu:
             raise RuntimeError(f"the CUDA driver refused a copy: {result[0]!r}")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def gpu() -> Gpu:
     """The GPU of this process. Raises NoCudaError, which says what is missing."""
     missing = missing_packages()

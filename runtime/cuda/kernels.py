@@ -24,10 +24,14 @@ class CompiledKernel:
 _known: dict[str, CompiledKernel] = {}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _versions() -> str:
     names = ("numfuse", "numba", "llvmlite", "numba-cuda", "cuda-bindings", "nvidia-nvjitlink", "nvidia-nvvm")
-    found = {distribution.metadata["Name"]: distribution.version for distribution in map(_distribution, names) if distribution is not None}
+    found = {
+        distribution.metadata["Name"]: distribution.version
+        for distribution in map(_distribution, names)
+        if distribution is not None
+    }
     return json.dumps(found, sort_keys=True)
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from numfuse.compiler.lower.program import Phase
 from numfuse.runtime.cuda.compile import PIP_LINE, NoCudaError
 from numfuse.runtime.reference import NAMES as REFERENCE
@@ -144,7 +143,10 @@ NAMES: dict[str, Any] = {
     **{f"store_{n}": _store(n) for n in (2, 4, 8, 16)},
     **{f"warp_{name}": _joined(combine, _warp_of) for name, combine in _COMBINE.items()},
     **{f"block_{name}": _joined(combine, lambda thread, threads: range(threads)) for name, combine in _COMBINE.items()},
-    **{f"column_{name}": _joined(combine, lambda thread, threads: range(thread % WARP, threads, WARP)) for name, combine in _COMBINE.items()},
+    **{
+        f"column_{name}": _joined(combine, lambda thread, threads: range(thread % WARP, threads, WARP))
+        for name, combine in _COMBINE.items()
+    },
 }
 
 
@@ -182,5 +184,3 @@ def run_phase(phase: Phase, arrays: list[np.ndarray]) -> None:
 
     extents = phase.extents
     cuda.jit(quietly)[extents["grid"], extents["block"]](extents["n"], *[pointer_to(array) for array in arrays])
-
-

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numfuse.compiler.trace.ufuncs import PARTS, ROW_OF
 
 import numfuse as nf
-from numfuse.compiler.trace.ufuncs import PARTS, ROW_OF
 
 CHARS = "?bhilBHILefdFD"
 SPECIAL = {
