@@ -331,13 +331,14 @@ class Fuser:
         if reduction.params.get("block") is not None:
             return False
         (source,), axis = reduction.inputs, reduction.params["axis"]
-        length = reduced_length(reduction)
+        rows = size_of(reduction.shape)
+        length = max(reduced_length(reduction), size_of([a.extent for a in cluster.axes]) // max(rows, 1))
         along = all(a in axis for a in range(len(source.shape)) if source.shape[a] > 1 and a > min(axis, default=0))
         if not along and length > self.machine.column_rows:
             return False
         if length * source.dtype.itemsize > self.machine.row_bytes:
             return False
-        return size_of(reduction.shape) >= self.machine.few_rows or length <= 16384
+        return rows >= self.machine.few_rows or length <= 16384
 
     # -- writing it down ---------------------------------------------------------------------------------------------
 

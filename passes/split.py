@@ -16,6 +16,9 @@ BLOCK = 16384
 BLOCKS = 4096
 """Blocks for a result, at most: the second stage stays small."""
 
+COLUMNS = 32
+"""So many neighbouring columns keep a warp, or a vector unit, busy."""
+
 
 def split(graph: Graph, few: int) -> Graph:
     """`few`: with fewer results than this the rows alone do not keep the device busy."""
@@ -29,6 +32,8 @@ def split(graph: Graph, few: int) -> Graph:
             return node
         block = max(BLOCK, -(-length // BLOCKS))
         kept = [a for a in range(len(source.shape)) if a not in axis]
+        if kept and kept[-1] > axis[-1] and source.shape[kept[-1]] >= COLUMNS:
+            return node  # the rows lie side by side in memory: they are summed as columns
         if kept and kept != list(range(len(kept))):
             source = emit(make("transpose", (source,), node.where, perm=(*kept, *axis)))
         flat = emit(make("reshape", (source,), node.where, shape=(*node.shape, length)))

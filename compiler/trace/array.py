@@ -53,8 +53,8 @@ class Array:
         recorder: Recorder,
         storage: Storage,
         node: Node,
-        steps: tuple[Step, ...] = (),
-        strides: Shape | None = None,
+        steps: tuple[Step, ...],
+        strides: Shape,
     ) -> None:
         self.recorder = recorder
         self.storage = storage
@@ -78,6 +78,8 @@ class Array:
             )
         if self.leaf is not None:
             return self.recorder.converted(self.leaf, self._node.name, self._node.dtype)
+        if self.weak is not None and self._node.op == "constant":
+            return self.recorder.constant(self._node.params["value"].item(), self._node.dtype)
         if self._version != self.storage.version:
             node = self.storage.value
             for op, params in self.steps:
@@ -198,7 +200,7 @@ class Array:
 
     # -- views and writes --------------------------------------------------------------------------------------------
 
-    def view(self, op: str, strides: Shape | None = None, **params: Any) -> Array:
+    def view(self, op: str, strides: Shape, **params: Any) -> Array:
         """A view through the view operator `op`: it shares this array's storage."""
         node = self.recorder.make(op, self.node, **params)
         return Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
+from numpy.exceptions import AxisError
+
 from numfuse.compiler.graph import Location
 
 _LIBRARY = ("numfuse.", "numpy.", "numpy", "contextlib", "functools")
@@ -56,6 +58,8 @@ def telling_the_line(function: Function) -> Function:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except AxisError as error:
+            raise AxisError(str(error) + at_line(user_location())) from None
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             told = error.args[0] if error.args else None
             if isinstance(told, str) and "\n  " not in told:  # else the line is in it already

@@ -125,7 +125,7 @@ def _expanded(key: Any, ndim: int) -> list[Any]:
 
 
 def sliced_view(array: Array, start: Shape, step: Shape, shape: Shape) -> Array:
-    strides = array.strides and tuple(s * by for s, by in zip(array.strides, step, strict=True))
+    strides = tuple(s * by for s, by in zip(array.strides, step, strict=True))
     return array.view("slice", strides, start=start, step=step, shape=shape)
 
 
@@ -133,7 +133,7 @@ def reshaped_view(array: Array, shape: Shape) -> Array:
     """`array` in another shape: a view where NumPy can make one, else a copy."""
     if shape == array.shape:
         return Array(array.recorder, array.storage, array.node, array.steps, array.strides)
-    strides = array.strides and reshaped_strides(array.strides, array.shape, shape)
+    strides = reshaped_strides(array.strides, array.shape, shape)
     if strides is None:
         return fresh(array.recorder, array.recorder.make("reshape", array.node, shape=shape))
     return array.view("reshape", strides, shape=shape)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import NO_PARAMS, Node
+from numfuse.compiler.graph import NO_PARAMS, Node, constant
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
 from numfuse.compiler.trace.errors import UnsupportedFunction, telling_the_line
@@ -55,7 +55,7 @@ def as_array(recorder: Recorder, value: Any) -> Array:
         kind = type(value) if type(value) in WEAK_DTYPES else next(k for k in WEAK_DTYPES if isinstance(value, k))
         if kind is int and not -(2**63) <= value < 2**63:
             return fresh(recorder, recorder.constant(value, np.dtype("u8")), scalar=True)
-        return weak(recorder, kind, recorder.constant(value, WEAK_DTYPES[kind]))
+        return weak(recorder, kind, constant(WEAK_DTYPES[kind].type(value)))
     if isinstance(value, np.generic):
         return fresh(recorder, recorder.constant(value, supported(value.dtype)), scalar=True)
     return captured(recorder, value)
@@ -81,12 +81,14 @@ def cast(recorder: Recorder, array: Array, dtype: np.dtype) -> Node:
     """The node of `array` in `dtype`; a Python number is converted as NumPy converts it, out-of-range errors included."""
     if array.leaf is not None:
         return recorder.converted(array.leaf, array._node.name, dtype)
+    if array.weak is not None and array._node.op == "constant":
+        return recorder.constant(array._node.params["value"].item(), dtype)
     node = array.node
     if node.dtype == dtype:
         return node
     if node.op == "constant" and not node.shape:
         value = node.params["value"][()]
-        return recorder.constant(value.item() if array.weak else value.astype(dtype), dtype)
+        return recorder.constant(value.astype(dtype), dtype)
     return recorder.emit("astype", (node,), node.shape, dtype, {"dtype": dtype})
 
 

@@ -1,0 +1,133 @@
+"""Fusion: what becomes one kernel and what does not, with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from numfuse.compiler.pipeline import PASSES, Trail, optimize
+from numfuse.compiler.targets import CPU, CUDA
+from numfuse.passes.fuse import Fuser
+from tests.functions import CASES
+
+
+def fused(function, *specs, target=CPU):
+    """The steps that the function becomes: the operators of each fused node, or the library call."""
+    trail = Trail(check=True)
+    graph = optimize(nf.jit(function).trace(*specs).graph, target, trail=trail)
+    return [
+        " ".join(inner.op for inner in node.params["body"].nodes if inner.op != "constant")
+        if node.op == "fused"
+        else node.op
+        for node in graph.nodes
+        if node.op not in ("get", "constant")
+    ]
+
+
+def reasons(function, *specs):
+    graph = optimize(nf.jit(function).trace(*specs).graph, CPU, last="tidy")
+    fuser = Fuser(graph, CPU.machine)
+    fuser.run()
+    return [refusal.reason for refusal in fuser.refusals]
+
+
+VECTOR, MATRIX, TALL = nf.spec("f4", 1000), nf.spec("f4", 64, 100), nf.spec("f4", 65536, 64)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("target", [CPU, CUDA], ids=["cpu", "cuda"])
+def test_promised_kernels(name, target, rng):
+    case = CASES[name]
+    arguments = [nf.spec(a.dtype, a.shape) for a in case.arguments(case.full_size, rng)]
+    steps = fused(case.function, *arguments, target=target)
+    allowed = case.cpu_kernels + (name == "squared_distance") if target is CPU else case.cuda_kernels
+    assert len([step for step in steps if step != "matmul"]) <= allowed
+    assert steps.count("matmul") == case.matmuls
+
+
+def test_siblings_become_one_kernel_with_several_outputs():
+    assert len(fused(lambda x: (x.sum(1), x.max(1), x.min(1)), MATRIX)) == 1
+    assert len(fused(lambda x: (np.sin(x), np.cos(x)), VECTOR)) == 1
+    assert len(fused(lambda x: (lambda y: (y, y * 2))(np.exp(x)), VECTOR)) == 1
+
+
+def test_different_rows_stay_apart():
+    assert len(fused(lambda x: (x.sum(0), x.sum(1)), MATRIX)) == 2
+
+
+def test_an_expensive_value_is_not_computed_nine_times():
+    def blur(x):
+        y = np.exp(x)
+        return sum(y[i : 62 + i, j : 98 + j] for i in range(3) for j in range(3))
+
+    assert fused(blur, MATRIX) == ["exp", fused(blur, MATRIX)[1]]
+    assert any("needed at 9 places" in reason for reason in reasons(blur, MATRIX))
+
+
+def test_a_cheap_value_is():
+    assert len(fused(lambda x: (x + 1)[1:] + (x + 1)[:-1], VECTOR)) == 1
+
+
+def test_rows_that_leave_the_cache_are_read_again():
+    steps = fused(lambda x: (x - x.mean(0)) / x.std(0), TALL)
+    assert len(steps) == 2 and "sqrt" in steps[0] and "divide" in steps[1]
+    assert any("do not stay in the cache" in reason for reason in reasons(lambda x: (x - x.mean(0)) / x.std(0), TALL))
+
+
+def test_a_bias_that_is_expensive_is_computed_once():
+    assert len(fused(lambda x, b: x * np.exp(b), MATRIX, nf.spec("f4", 100))) == 2
+    assert len(fused(lambda x, b: x * (b + 1), MATRIX, nf.spec("f4", 100))) == 1
+
+
+def test_no_cycle_between_kernels():
+    # a feeds the product and what follows it: the two elementwise parts must not become one kernel
+    def f(x, w):
+        a = np.exp(x)
+        return a * (a @ w)
+
+    assert len(fused(f, nf.spec("f4", 64, 64), nf.spec("f4", 64, 64))) == 3
+
+
+def test_transposes_of_products_are_views():
+    steps = fused(lambda x, w: (x.T @ w.T).T + 1, nf.spec("f4", 5, 4), nf.spec("f4", 6, 5))
+    assert steps == ["transpose", "transpose", "matmul", "add", "transpose"]
+
+
+def test_long_chains_are_cut_into_equal_kernels():
+    def chain(x):
+        for _ in range(1000):
+            x = x * 0.5 + 1
+        return x
+
+    steps = fused(chain, VECTOR)
+    assert len(steps) > 5 and len(set(steps)) == 2
+
+
+def test_steps_of_a_simulation_share_their_kernel():
+    def steps(x):
+        for _ in range(20):
+            y = x.copy()
+            y[1:-1] = 0.5 * (x[2:] + x[:-2])
+            x = y
+        return x
+
+    lowered = nf.jit(steps).lower(nf.spec("f8", 1000), target="cpu")
+    assert len(lowered.kernels) <= 20 and len({kernel.code for kernel in lowered.kernels}) <= 3
+
+
+def test_what_kernels_cannot_hold_is_a_library_call():
+    assert fused(lambda z: np.exp(z) * 2, nf.spec("c8", 10)) == ["exp", "multiply"]
+
+
+def test_every_pass_keeps_the_meaning(rng):
+    for name, case in CASES.items():
+        arguments = case.arguments(33, rng)
+        graph = nf.jit(case.function).trace(*arguments).graph
+        wanted = graph.evaluate(*arguments)
+        for target in (CPU, CUDA):
+            after = graph
+            for pass_name, run in PASSES:
+                after = run(after, target).check()
+                for got, value in zip(after.evaluate(*arguments), wanted, strict=True):
+                    np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-5, err_msg=f"{name} {pass_name}")
