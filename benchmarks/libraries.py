@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from functions import Arrays, Row
+from functions import torch_namespace
 from measure import as_list
+from rows import SMALL_ROWS, Arrays, Row
 
 Call = Callable[[], Any]
+
+LITERAL = re.compile(r"(?<![\w.])\d+\.\d+")
 
 
 class Missing(Exception):
@@ -49,6 +55,9 @@ class Library:
     def waiting(self, call: Call) -> Call:
         """The call with its waiting."""
         return call
+
+    def clear(self) -> None:
+        """Gives memory back that the library keeps."""
 
     def read(self, result: Any) -> list[np.ndarray]:
         """A result as NumPy arrays."""
@@ -130,45 +139,17 @@ class Torch(Library):
         if self.device != "cpu":
             self.torch.cuda.synchronize()
 
+    def clear(self) -> None:
+        if self.device != "cpu":
+            self.torch.cuda.empty_cache()
+
     def read(self, result: Any) -> list[np.ndarray]:
         return [part.cpu().numpy() for part in as_list(result)]
 
 
-def torch_namespace(torch: Any) -> Any:
-    """The few functions of NumPy that the rows use, under NumPy's names."""
-
-    class Namespace:
-        exp, log, sqrt, tanh, abs, where = torch.exp, torch.log, torch.sqrt, torch.tanh, torch.abs, torch.where
-
-        @staticmethod
-        def maximum(x: Any, low: float) -> Any:
-            return torch.clamp_min(x, low)
-
-        @staticmethod
-        def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-            return x.max() if axis is None else torch.amax(x, dim=axis, keepdim=keepdims)
-
-        @staticmethod
-        def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-            return x.sum() if axis is None else torch.sum(x, dim=axis, keepdim=keepdims)
-
-        @staticmethod
-        def mean(x: Any, axis: Any, keepdims: bool = False) -> Any:
-            return torch.mean(x, dim=axis, keepdim=keepdims)
-
-        @staticmethod
-        def var(x: Any, axis: Any, keepdims: bool = False) -> Any:
-            return torch.var(x, dim=axis, correction=0, keepdim=keepdims)
-
-        @staticmethod
-        def std(x: Any, axis: Any, keepdims: bool = False) -> Any:
-            return torch.std(x, dim=axis, correction=0, keepdim=keepdims)
-
-    return Namespace
-
-
 class Numexpr(Library):
-    """Elementwise rows only. Two results are two expressions, each from the start."""
+    """Elementwise rows only. Two results are two expressions, each from the start. Literals are float64 there and make the whole expression
+    so; in float32 rows each gets a name and that type."""
 
     name = "numexpr"
     packages = ("numexpr",)
@@ -181,6 +162,11 @@ class Numexpr(Library):
             raise NotForThis("elementwise functions only")
         names = row.pieces(*arrays) if row.pieces else dict(zip(row.names, arrays, strict=True))
         evaluate, expressions = self.numexpr.evaluate, row.expressions
+        if row.dtype == "f4":
+            literals = sorted({found for text in expressions for found in LITERAL.findall(text)})
+            short = {literal: f"c{k}" for k, literal in enumerate(literals)}
+            names = {**names, **{name: np.float32(literal) for literal, name in short.items()}}
+            expressions = tuple([LITERAL.sub(lambda found: short[found[0]], text) for text in expressions])
         if len(expressions) == 1:
             (expression,) = expressions
             return lambda: evaluate(expression, local_dict=names)
@@ -210,6 +196,9 @@ class CupyFuse(Library):
     def wait(self, result: Any) -> None:
         self.cupy.cuda.runtime.deviceSynchronize()
 
+    def clear(self) -> None:
+        self.cupy.get_default_memory_pool().free_all_blocks()
+
     def read(self, result: Any) -> list[np.ndarray]:
         return [self.cupy.asnumpy(part) for part in as_list(result)]
 
@@ -232,3 +221,36 @@ ON_CPU: dict[str, Callable[[], Library]] = {
     "torch": Torch,
     "numexpr": Numexpr,
 }
+
+ON_GPU: dict[str, Callable[[], Library]] = {
+    "torch": lambda: Torch("cuda"),
+    "jax": lambda: Jax("gpu"),
+    "cupy.fuse": CupyFuse,
+}
+
+
+def tried(name: str, seconds: float = 300.0) -> str:
+    """Opens a library for the GPU in a process of its own and computes something there, so that a crash is that process's end alone. Returns why
+    it does not work; nothing where it does."""
+    code = f"import libraries; libraries.try_out({name!r})"
+    folder = os.path.dirname(os.path.abspath(__file__))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no result after {seconds:.0f} s"
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return "" if done.returncode == 0 else f"{said[-1] if said else 'no reason given'} (exit code {done.returncode})"
+
+
+def try_out(name: str) -> None:
+    """Ends the process with the reason where the library cannot run the smallest row."""
+    row = SMALL_ROWS[0]
+    try:
+        library = ON_GPU[name]()
+        result = library.prepare(row, row.arguments())()
+        library.wait(result)
+        library.read(result)
+    except Missing as reason:
+        raise SystemExit(str(reason)) from None

@@ -15,9 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+Result = TypeVar("Result")
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -60,32 +62,94 @@ def host_clock(call: Call, count: int) -> float:
     return time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The timings of a row. `others`: the most that other processes took of a core in a round that counts; `dropped`: rounds that do not."""
+
+    timings: dict[str, Timing]
+    others: float
+    dropped: int
+
+
 def interleaved(
-    runners: Mapping[str, Runner], turns: int, *, turn_seconds: float = 0.02, pause: float = 0.03
-) -> dict[str, Timing]:
-    """Times each in turn, again and again (A B C A B C ...), so that a change of the machine's speed meets all of them.
+    runners: Mapping[str, Runner],
+    rounds: int,
+    *,
+    patience: float = 60.0,
+    turn_seconds: float = 0.02,
+    pause: float = 0.03,
+) -> Measured:
+    """Times each in turn, round after round (A B C A B C ...), so that a change of the machine's speed meets all of them.
 
     A turn is a pause, in which the threads of the one before go to sleep, a call that is not counted, and then as many calls as take about
-    `turn_seconds`.
+    `turn_seconds`. Rounds in which other processes were busy are measured again, for up to `patience` seconds; then the quietest count.
     """
-    counts: dict[str, int] = {}
-    for name, runner in runners.items():
-        runner.clock(runner.call, 2)
-        once = runner.clock(runner.call, 1)
-        few = max(1, min(1000, int(turn_seconds / 10 / max(once, 1e-9))))
-        counts[name] = max(1, int(turn_seconds / max(runner.clock(runner.call, few) / few, 1e-9)))
-    seconds: dict[str, list[float]] = {name: [] for name in runners}
+    counts = {name: _calls(runner, turn_seconds) for name, runner in runners.items()}
     gc.collect()
     gc.disable()
     try:
-        for _ in range(turns):
-            for name, runner in runners.items():
-                time.sleep(pause)
-                runner.clock(runner.call, 1)
-                seconds[name].append(runner.clock(runner.call, counts[name]) / counts[name])
+        kept, others, dropped = quiet_rounds(
+            lambda: {name: _turn(runner, counts[name], pause) for name, runner in runners.items()}, rounds, patience
+        )
     finally:
         gc.enable()
-    return {name: timing(taken, counts[name]) for name, taken in seconds.items()}
+    timings = {name: timing([seconds[name] for seconds in kept], counts[name]) for name in runners}
+    return Measured(timings, others, dropped)
+
+
+def quiet_rounds(one: Callable[[], Result], rounds: int, patience: float) -> tuple[list[Result], float, int]:
+    """`one()` again and again, until `rounds` of them met no busy process, or until `patience` seconds are over: the quietest results, the most
+    that other processes took of a core in them, and how many were dropped."""
+    taken: list[tuple[float, Result]] = []
+    deadline = time.monotonic() + patience
+    while sum(share <= QUIET for share, _ in taken) < rounds:
+        if len(taken) >= rounds and time.monotonic() > deadline:
+            break
+        watch = Others()
+        result = one()
+        taken.append((watch.share(), result))
+        if taken[-1][0] > QUIET and time.monotonic() < deadline:
+            time.sleep(0.5)
+    kept = sorted(taken, key=lambda pair: pair[0])[:rounds]
+    return [result for _, result in kept], kept[-1][0], len(taken) - len(kept)
+
+
+def _calls(runner: Runner, turn_seconds: float) -> int:
+    runner.clock(runner.call, 2)
+    once = runner.clock(runner.call, 1)
+    few = max(1, min(1000, int(turn_seconds / 10 / max(once, 1e-9))))
+    return max(1, int(turn_seconds / max(runner.clock(runner.call, few) / few, 1e-9)))
+
+
+def _turn(runner: Runner, count: int, pause: float) -> float:
+    time.sleep(pause)
+    runner.clock(runner.call, 1)
+    return runner.clock(runner.call, count) / count
+
+
+QUIET = 0.1
+"""Of a core: what other processes may take."""
+
+
+class Others:
+    """How much of a core other processes take, from now on. Linux only; 0 elsewhere."""
+
+    def __init__(self) -> None:
+        self.start, self.busy, self.own = time.monotonic(), _busy_seconds(), sum(os.times()[:4])
+
+    def share(self) -> float:
+        busy, own = _busy_seconds() - self.busy, sum(os.times()[:4]) - self.own
+        return max(0.0, busy - own) / max(time.monotonic() - self.start, 1e-9)
+
+
+def _busy_seconds() -> float:
+    """What all cores have worked since the machine started."""
+    try:
+        with open("/proc/stat") as file:
+            user, nice, system, _, _, irq, soft, *_ = [int(field) for field in file.readline().split()[1:]]
+    except (OSError, ValueError):
+        return 0.0
+    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def timing(seconds: Sequence[float], calls: int = 1) -> Timing:
@@ -211,6 +275,14 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 
 def today() -> str:
     return datetime.date.today().isoformat()
+
+
+def quiet_text(others: float, dropped: int) -> str:
+    """What other processes did during the rounds that count, for a report."""
+    text = (
+        f"Rounds in which other processes took more than {QUIET:.0%} of a core were measured again: {dropped} of them."
+    )
+    return text + (f" DISTURBED all the same: others took {others:.0%} of a core." if others > QUIET else "")
 
 
 def heading(title: str, about: Mapping[str, Any], packages: Mapping[str, str]) -> str:

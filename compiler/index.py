@@ -296,6 +296,8 @@ def groups(new: Shape, old: Shape) -> Iterator[tuple[list[int], list[int]]]:
 
 def reshaped(index: Sequence[Index], new: Shape, old: Shape) -> tuple[Index, ...]:
     """Index into `old` of the element that stands at `index` of its reshape to `new`."""
+    if 0 in old:
+        return (ZERO,) * len(old)  # there is no element to find
     result: list[Index] = []
     for of_new, of_old in groups(new, old):
         if len(of_new) == len(of_old) == 1:

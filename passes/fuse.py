@@ -396,14 +396,18 @@ class Fuser:
         return Graph(self.graph.name, inputs, nodes, outputs), read
 
     def _rows(self, cluster: Cluster, body: Graph) -> tuple[tuple[int, ...], ...] | None:
-        """For each output, which of its axes are the kernel's rows, in one order; None where all are."""
-        if cluster.rows is None:
-            return None
+        """For each output, which of its axes are the kernel's rows, in one order; None where all are, in their own order."""
+        outputs = sorted(cluster.outputs, key=self.position.__getitem__)
+        rows = cluster.rows
+        if rows is None:
+            if len(outputs) == 1:
+                return None
+            rows = plain_axes(cluster.outputs[outputs[0]])
+        assert rows is not None
         places = []
-        for output in sorted(cluster.outputs, key=self.position.__getitem__):
-            index = cluster.outputs[output]
-            named = [part.terms[0][0] if part.terms else None for part in index]
-            places.append(tuple(named.index(axis) for axis in cluster.rows))
+        for output in outputs:
+            named = [part.terms[0][0] if part.terms else None for part in cluster.outputs[output]]
+            places.append(tuple(named.index(axis) for axis in rows))
         return tuple(places)
 
 

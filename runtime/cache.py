@@ -7,6 +7,7 @@ The directory is the user's alone (mode 0700), since what lies in it is run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -58,10 +59,8 @@ class DiskCache:
             log.message("cache", f"{path} is damaged; it is compiled anew")
             _remove(path)
             return None
-        try:
+        with contextlib.suppress(OSError):  # a read-only cache still serves
             os.utime(path)
-        except OSError:
-            pass  # a read-only cache still serves
         return code
 
     def store(self, key: str, code: bytes, name: str, target: str) -> None:

@@ -88,8 +88,10 @@ class Builder:
 
     def _at_row(self, node: Node, index: Indices) -> bool:
         """Whether a reduction at this index has one value for each row, by the rows' own axes: then it is a loop."""
-        named = [part for part in index if part != ZERO]
-        return sorted(named, key=str) == sorted([part for part in self.row_index if part != ZERO], key=str)
+        named = [(part, extent) for part, extent in zip(index, node.shape, strict=True) if part != ZERO]
+        parts = {part for part, _ in named}
+        whole = all(part.bounds == (0, extent - 1) for part, extent in named)
+        return whole and len(parts) == len(named) and parts == {part for part in self.row_index if part != ZERO}
 
     def _reduced(self, node: Node, index: Indices) -> tuple[Indices, Index | None]:
         """Index into a reduction's operand with the reduced axes as loops; and the limit of a blocked one."""
@@ -156,6 +158,15 @@ class Builder:
         self, axes: tuple[Axis, ...], limit: Index | None, items: list[tuple[Node, Indices, Buffer | None]]
     ) -> None:
         row = self.scopes[-1]
+        if any(axis.extent == 0 for axis in axes):
+            for node, index, buffer in items:
+                if buffer is None:
+                    fact = operator(node.op)
+                    assert fact.identity is not None
+                    row.known[node, index] = Value(
+                        "constant", node.dtype, row, constant=fact.identity(node.dtype), node=node
+                    )
+            return
         body = Scope(row, row.axes | set(axes))
         loop = Loop(axes, body, limit=limit)
         for node, index, buffer in items:
@@ -235,6 +246,10 @@ class Builder:
         row = operator(node.op)
         if node in self.buffers:
             buffer = self.buffers[node]
+            if (
+                0 in buffer.shape
+            ):  # nothing to load; and nobody asks, but a load may be hoisted out of a loop of no steps
+                return Value("constant", node.dtype, scope, constant=node.dtype.type(0), node=node)
             return Value(
                 "load",
                 node.dtype,

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
-from numfuse.compiler.lower.expressions import Text, initial, scalar_type
+from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 
 RUN = 4096
@@ -54,8 +54,8 @@ class CpuPrinter(Printer):
 
     def rows(self) -> None:
         """The scopes around the rows, each in the loop it belongs to."""
-        self.statements(self.kernel.scopes[0])
         self.declare_tiles()
+        self.statements(self.kernel.scopes[0])
         opened = self.depth
         for axis, scope in zip(self.kernel.rows, self.kernel.scopes[1:], strict=True):
             loop = self.kernel.collapsed[axis]
@@ -72,11 +72,9 @@ class CpuPrinter(Printer):
 
     def declare_tiles(self) -> None:
         for loop in self.kernel.loops:
-            for statement in loop.body.statements:
-                if isinstance(statement, Value) and statement.keep:
-                    name = self.names.new(f"{statement.hint}_row")
-                    self.tiles[statement] = name
-                    self.line(f"{name} = local({loop.length}, {scalar_type(statement.dtype)})")
+            for value in self.kept_values(loop):
+                name = self.tiles[value] = self.names.new(f"{value.hint}_row")
+                self.line(f"{name} = local({loop.length}, {tile_type(value.dtype)})")
 
     def place_in_row(self, value: Value) -> str:
         axes = tuple(sorted(value.scope.axes - self.kernel.scope.axes, key=lambda axis: axis.number))
@@ -87,10 +85,10 @@ class CpuPrinter(Printer):
         return self.expressions.index(place).text
 
     def keep(self, value: Value, name: str) -> None:
-        self.line(f"{self.tiles[value]}[{self.place_in_row(value)}] = {name}")
+        self.line(f"{self.tiles[value]}[{self.place_in_row(value)}] = {to_tile(name, value.dtype)}")
 
     def kept(self, value: Value) -> Text:
-        return Text(f"{self.tiles[value]}[{self.place_in_row(value)}]")
+        return from_tile(f"{self.tiles[value]}[{self.place_in_row(value)}]", value.dtype)
 
     def loop(self, loop: Loop) -> None:
         totals = []
@@ -154,14 +152,14 @@ class LanesPrinter(CpuPrinter):
         self.lane_axis = self.loops[-1]
         self.lane = self.names.new("lane")
         self.width = self.names.new("width")
+        self.columns: dict[Value, str] = {}
 
     def rows(self) -> None:
         axis = self.lane_axis
         self.statements(self.kernel.scopes[0])
-        self.columns: dict[Value, str] = {}
         for value in self.crossing():
             self.columns[value] = self.names.new(value.hint, numbered=True)
-            self.line(f"{self.columns[value]} = local({LANES}, {scalar_type(value.dtype)})")
+            self.line(f"{self.columns[value]} = local({LANES}, {tile_type(value.dtype)})")
         opened = self.depth
         for row_axis, scope in zip(self.kernel.rows[:-1], self.kernel.scopes[1:-1], strict=True):
             loop = self.kernel.collapsed[row_axis]
@@ -231,17 +229,21 @@ class LanesPrinter(CpuPrinter):
             return
         for place in self.expressions.repeats(value) if value.kind == "apply" else ():
             self.bind(value.args[place])
-        self.line(f"{column}[{self.lane}] = {self.computed(value).text}", value.node.where if value.node else None)
-        self.texts[value] = Text(f"{column}[{self.lane}]")
+        element = f"{column}[{self.lane}]"
+        self.line(
+            f"{element} = {to_tile(self.computed(value).text, value.dtype)}", value.node.where if value.node else None
+        )
+        self.texts[value] = from_tile(element, value.dtype)
 
     def loop(self, loop: Loop) -> None:
         """Each column is summed in order, as NumPy does it."""
         names = [self.columns[gathered.result] for gathered in loop.accumulators]
         for gathered, name in zip(loop.accumulators, names, strict=True):
-            self.texts[gathered.result] = Text(f"{name}[{self.lane}]")
+            self.texts[gathered.result] = from_tile(f"{name}[{self.lane}]", gathered.result.dtype)
         with self.lanes():
             for gathered, name in zip(loop.accumulators, names, strict=True):
-                self.line(f"{name}[{self.lane}] = {initial(gathered.identity, gathered.result.dtype)}")
+                start = initial(gathered.identity, gathered.result.dtype)
+                self.line(f"{name}[{self.lane}] = {to_tile(start, gathered.result.dtype)}")
         opened = self.depth
         for axis in self.kernel.loops_over(loop.axes):
             self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")

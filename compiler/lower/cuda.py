@@ -25,7 +25,7 @@ import numpy as np
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Buffer, Kernel, Loop, Store, Value
 from numfuse.compiler.lower.cpu import wants_lanes
-from numfuse.compiler.lower.expressions import Text, initial, scalar_type
+from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Parameter, Printer, Source, buffer_parameters, combined, header
 from numfuse.compiler.types import size_of
 
@@ -280,16 +280,15 @@ class RowPrinter(CudaPrinter):
 
     def declare_tiles(self) -> None:
         for loop in self.kernel.loops:
-            for statement in loop.body.statements:
-                if isinstance(statement, Value) and statement.keep:
-                    name = self.tiles[statement] = self.names.new(f"{statement.hint}_row")
-                    self.line(f"{name} = local({self.share(loop)}, {scalar_type(statement.dtype)})")
+            for value in self.kept_values(loop):
+                name = self.tiles[value] = self.names.new(f"{value.hint}_row")
+                self.line(f"{name} = local({self.share(loop)}, {tile_type(value.dtype)})")
 
     def keep(self, value: Value, name: str) -> None:
-        self.line(f"{self.tiles[value]}[{self.step}] = {name}")
+        self.line(f"{self.tiles[value]}[{self.step}] = {to_tile(name, value.dtype)}")
 
     def kept(self, value: Value) -> Text:
-        return Text(f"{self.tiles[value]}[{self.step}]")
+        return from_tile(f"{self.tiles[value]}[{self.step}]", value.dtype)
 
     def store(self, store: Store) -> None:
         """A value of the whole row is stored by one thread of its team."""

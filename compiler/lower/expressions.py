@@ -81,6 +81,22 @@ def scalar_type(dtype: np.dtype) -> str:
     return "bool_" if dtype.kind == "b" else dtype.name
 
 
+def tile_type(dtype: np.dtype) -> str:
+    """The element type of a thread's own memory for values of `dtype`: bools are bytes there too."""
+    return "uint8" if dtype.kind == "b" else scalar_type(dtype)
+
+
+def from_tile(element: str, dtype: np.dtype) -> Text:
+    return Text(f"{element} != 0", 4) if dtype.kind == "b" else Text(element)
+
+
+def to_tile(text: str, dtype: np.dtype) -> str:
+    """A value as an element of such memory."""
+    if dtype.kind != "b":
+        return text
+    return f"uint8({ {'True': '1', 'False': '0'}.get(text, text) })"
+
+
 def literal(value: Any, dtype: np.dtype) -> Text:
     """A constant in its dtype: a bare literal would be int64 or float64 and would draw the whole expression there."""
     if dtype.kind == "b":
@@ -179,8 +195,11 @@ class Expressions:
             return Text(str(index.const), ATOM if index.const >= 0 else 11)
         text = ""
         for coef, part in terms:
+            if abs(coef) != 1:
+                times = f"{abs(coef)} * {part.at_least(11)}"
+            else:
+                times = part.at_least(9 if coef > 0 else 10 if text else 11)  # a sign in front binds tighter than %
             sign = "-" if coef < 0 else "+"
-            times = part.at_least(9 if coef == 1 else 10) if abs(coef) == 1 else f"{abs(coef)} * {part.at_least(11)}"
             text = f"{text} {sign} {times}" if text else (f"-{times}" if coef < 0 else times)
         if index.const:
             text += f" {'-' if index.const < 0 else '+'} {abs(index.const)}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numfuse.compiler.graph import Location
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
-from numfuse.compiler.lower.expressions import RESERVED, Expressions, Names, Text, literal, scalar_type
+from numfuse.compiler.lower.expressions import RESERVED, Expressions, Names, Text, literal, scalar_type, to_tile
 
 INLINE = 64
 """Longer expressions get a name of their own."""
@@ -190,7 +190,7 @@ class Printer:
     @staticmethod
     def to_memory(text: str, dtype: np.dtype) -> str:
         if dtype.kind == "b":
-            return f"uint8({text})"
+            return to_tile(text, dtype)
         return f"to_half({text})" if dtype == np.float16 else text
 
     def choose(self, choose: Choose) -> None:
@@ -205,6 +205,8 @@ class Printer:
             del self.lines[start:]
             self.branches(choose, name, "if")
         self.texts[choose.result] = Text(name)
+        if choose.result.keep:
+            self.keep(choose.result, name)
 
     def branches(self, choose: Choose, name: str, word: str) -> None:
         """The statement form: a chain of `if` and `elif` that ends in one assignment each."""
@@ -229,6 +231,11 @@ class Printer:
 
     def loop(self, loop: Loop) -> None:
         raise NotImplementedError
+
+    def kept_values(self, loop: Loop) -> list[Value]:
+        """The values that the loop makes and a later one wants."""
+        made = [s if isinstance(s, Value) else s.result for s in loop.body.statements if isinstance(s, (Value, Choose))]
+        return [value for value in made if value.keep]
 
     def keep(self, value: Value, name: str) -> None:
         """Puts a value in the row's memory, for the loops that follow."""

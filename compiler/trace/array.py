@@ -203,7 +203,9 @@ class Array:
     def view(self, op: str, strides: Shape, **params: Any) -> Array:
         """A view through the view operator `op`: it shares this array's storage."""
         node = self.recorder.make(op, self.node, **params)
-        return Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
+        array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
+        array.scalar = self.scalar and not node.shape and op != "broadcast_to"
+        return array
 
     def write(self, value: Node) -> None:
         """Puts `value`, of this array's shape and dtype, in place of the contents; all views see it."""

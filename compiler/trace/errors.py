@@ -9,9 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-from numpy.exceptions import AxisError
-
 from numfuse.compiler.graph import Location
+from numpy.exceptions import AxisError
 
 _LIBRARY = ("numfuse.", "numpy.", "numpy", "contextlib", "functools")
 

@@ -22,8 +22,9 @@ def get_item(array: Array, key: Any) -> Array:
         )
     view = basic_view(array, key)
     keys = key if isinstance(key, tuple) else (key,)
-    if not view.shape and array.shape and all(_is_integer(part) for part in keys):
+    if not view.shape and all(_is_integer(part) for part in keys):
         return fresh(array.recorder, view.node, scalar=True)
+    view.scalar = False
     return view
 
 
@@ -132,7 +133,9 @@ def sliced_view(array: Array, start: Shape, step: Shape, shape: Shape) -> Array:
 def reshaped_view(array: Array, shape: Shape) -> Array:
     """`array` in another shape: a view where NumPy can make one, else a copy."""
     if shape == array.shape:
-        return Array(array.recorder, array.storage, array.node, array.steps, array.strides)
+        same = Array(array.recorder, array.storage, array.node, array.steps, array.strides)
+        same.scalar = array.scalar
+        return same
     strides = reshaped_strides(array.strides, array.shape, shape)
     if strides is None:
         return fresh(array.recorder, array.recorder.make("reshape", array.node, shape=shape))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.trace import shapes
-from numfuse.compiler.trace.array import Array
+from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.namespace import FUNCTIONS
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast
 
@@ -41,7 +41,7 @@ METHODS: dict[str, Callable[..., Any]] = {
         name: of(getattr(np, name))
         for name in (
             "sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "swapaxes", "squeeze", "clip", "round",
-            "dot", "repeat", "copy", "ravel",
+            "dot", "repeat", "ravel",
         )
     },
     "reshape": variadic(shapes.reshape),
@@ -50,6 +50,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "astype": lambda self, dtype, order="K", casting="unsafe", subok=True, copy=True: shapes.astype(self.recorder, self, dtype, copy=copy),
     "conj": lambda self: call_ufunc(self.recorder, np.conjugate, (self,), {}),
     "conjugate": lambda self: call_ufunc(self.recorder, np.conjugate, (self,), {}),
+    "copy": lambda self, order="C": fresh(self.recorder, self.node, self.scalar),
     "fill": fill,
     "byteswap": swap_bytes,
     "__copy__": lambda self: shapes.copy(self.recorder, self),

@@ -10,6 +10,7 @@ import numpy as np
 from numfuse.compiler.trace import linalg, reductions, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, resolve
 
@@ -108,7 +109,7 @@ def part(name: str) -> Implementation:
         array = as_array(recorder, val)
         if array.dtype.kind == "c":
             return fresh(recorder, recorder.make(name, array.node), array.scalar)
-        return array[...] if name == "real" else shapes.like(0)(recorder, array)
+        return reshaped_view(array, array.shape) if name == "real" else shapes.like(0)(recorder, array)
 
     return function
 

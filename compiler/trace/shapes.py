@@ -48,8 +48,7 @@ def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
 
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
-    array = as_array(recorder, a)
-    return fresh(recorder, array.node, array.scalar)
+    return fresh(recorder, as_array(recorder, a).node)
 
 
 def transpose(recorder: Recorder, a: Any, axes: Any = None) -> Array:
@@ -138,6 +137,8 @@ def broadcast_arrays(recorder: Recorder, *args: Any, subok: bool = False) -> tup
 def flip(recorder: Recorder, m: Any, axis: Any = None) -> Array:
     array = as_array(recorder, m)
     axes = same_axes(axis, array.ndim)
+    if not array.ndim:
+        return array[()]
     start = tuple(max(n - 1, 0) if k in axes else 0 for k, n in enumerate(array.shape))
     step = tuple(-1 if k in axes else 1 for k in range(array.ndim))
     return sliced_view(array, start, step, array.shape)

@@ -320,7 +320,8 @@ def inplace(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
 def _python_power(ufunc: np.ufunc, base: Array, exponent: Any) -> tuple[np.ufunc, tuple[Any, ...]]:
     """ndarray's `**` takes a simpler ufunc for some exponents; every other operator is what it is."""
     if ufunc is np.power and type(exponent) in (int, float) and base.weak is None:
-        if exponent == 2 and base.dtype.kind in "fciu":
+        squares = "fc" if type(exponent) is float else "fciu" if base.scalar else "fciub"
+        if exponent == 2 and base.dtype.kind in squares:
             return np.square, (base,)
         if exponent == 0.5 and base.dtype.kind == "f":
             return np.sqrt, (base,)

@@ -65,7 +65,7 @@ class Blas:
                     columns,
                     compute,
                     -1,
-                )  # fmt: skip
+                )
             )
 
     @staticmethod

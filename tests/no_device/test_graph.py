@@ -7,10 +7,10 @@ import json
 import networkx as nx
 import numpy as np
 import pytest
-
-import numfuse as nf
 from numfuse.compiler.graph import NO_PARAMS, Graph, Node, constant, make
 from numfuse.compiler.interchange import graph_as_dot, graph_as_json
+
+import numfuse as nf
 from tests.functions import CASES
 
 TEXT = """\

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from numfuse.compiler.lower.expressions import template
 from numfuse.compiler.ops import OPERATORS
 from numfuse.compiler.trace.ufuncs import _PRODUCTS, PARTS, REDUCTIONS, ROW_OF

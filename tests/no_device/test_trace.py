@@ -142,7 +142,7 @@ def test_errors_are_of_numpys_types(function) -> None:
 
 def test_comparisons_with_numbers_out_of_range() -> None:
     x = np.array([0, 200, 255], "u1")
-    for function in (lambda x: x < 300, lambda x: x == -1, lambda x: 1000 > x, lambda x: x != 256):
+    for function in (lambda x: x < 300, lambda x: x == -1, lambda x: x < 1000, lambda x: x != 256):
         np.testing.assert_array_equal(nf.jit(function).trace(x).graph.evaluate(x)[0], function(x))
 
 
@@ -156,7 +156,7 @@ def test_an_array_that_outlives_its_trace_is_refused() -> None:
 def test_iteration_unrolls_up_to_a_limit() -> None:
     assert len(text(lambda x: sum(row for row in x), nf.spec("f4", 4, 3))) > 4
     with pytest.raises(nf.TracedValueError, match="over whole arrays"):
-        nf.jit(lambda x: [v for v in x]).trace(nf.spec("f4", 100_000))
+        nf.jit(lambda x: list(x)).trace(nf.spec("f4", 100_000))
 
 
 def test_writing_to_a_broadcast_view_is_refused() -> None:

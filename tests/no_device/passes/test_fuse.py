@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import numfuse as nf
 from numfuse.compiler.pipeline import PASSES, Trail, optimize
 from numfuse.compiler.targets import CPU, CUDA
 from numfuse.passes.fuse import Fuser
+
+import numfuse as nf
 from tests.functions import CASES
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from numfuse.compiler.graph import Graph
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead

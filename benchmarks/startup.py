@@ -1,0 +1,183 @@
+"""Times a process from its start to its first result: softmax of 4096x1024 float32 numbers, by each library that is installed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import measure
+import numpy as np
+from functions import softmax
+
+EXAMPLES = """examples:
+  python benchmarks/startup.py
+  python benchmarks/startup.py --repeat 11 --out /tmp/results
+
+Writes startup.json and startup.md.
+"""
+NOTES = """
+From the start of a fresh process to the first result, median of {rounds} rounds in which each has its turn; the operating system has the files
+of all in memory. All load their argument from a file. Of the total, "first call" is the tracing, compiling, loading and computing; "next call"
+is the call after. An empty cache is a folder made for that one process; a filled one was filled by a process before.
+"""
+CHILD = Path(__file__).resolve().parent / "first_result.py"
+CACHE = {"numfuse": "NUMFUSE_CACHE_DIR", "jax": "JAX_COMPILATION_CACHE_DIR", "torch": "TORCHINDUCTOR_CACHE_DIR"}
+"""The setting that says where a library keeps what it compiled."""
+ALWAYS_CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A library with its cache as it is: `empty`, `filled`, or `none` where it has none or is not told to have one."""
+
+    title: str
+    library: str
+    cache: str = "none"
+
+
+WAYS = (
+    Way("NumPy", "numpy"),
+    Way("numfuse, filled cache", "numfuse", "filled"),
+    Way("numfuse, empty cache", "numfuse", "empty"),
+    Way("jax.jit", "jax"),
+    Way("jax.jit, filled disk cache", "jax", "filled"),
+    Way("torch.compile, filled cache", "torch", "filled"),
+    Way("torch.compile, empty cache", "torch", "empty"),
+)
+
+
+class Failed(Exception):
+    """A process did not give the right result; the message is the end of what it said."""
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--repeat", type=int, default=5, metavar="N", help="rounds (default: %(default)s)")
+    top.add_argument(
+        "--out", type=Path, default=measure.RESULTS, metavar="FOLDER", help="where results go (default: %(default)s)"
+    )
+    top.add_argument(
+        "--patience",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long to wait for rounds in which no other process is busy (default: %(default)s)",
+    )
+    return top
+
+
+def start(way: Way, argument: Path, folder: Path, checksum: float) -> dict[str, float]:
+    """Runs one process: seconds to its first result (`total`), and what it told of itself."""
+    environment = {key: value for key, value in os.environ.items() if key not in CACHE.values()}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["JAX_PLATFORMS"] = "cpu"
+    if way.cache != "none":
+        kept = folder / way.library if way.cache == "filled" else Path(tempfile.mkdtemp(dir=folder))
+        environment |= {CACHE[way.library]: str(kept), **(ALWAYS_CACHE if way.library == "jax" else {})}
+    begin = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), way.library, str(argument)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    first_line = child.stdout.readline()
+    total = time.perf_counter() - begin
+    rest, errors = child.communicate()
+    if child.returncode:
+        raise Failed(errors.strip().splitlines()[-1] if errors.strip() else f"exit code {child.returncode}")
+    told = {"total": total, **json.loads(first_line), **json.loads(rest)}
+    if abs(told["checksum"] - checksum) > 1e-4 * checksum:
+        raise Failed(f"wrong result: checksum {told['checksum']:.9g} in place of {checksum:.9g}")
+    return told
+
+
+def primed(ways: Sequence[Way], argument: Path, folder: Path, checksum: float) -> tuple[list[Way], dict[str, str]]:
+    """Starts each once, which fills the caches. Returns those that work, and why the others do not."""
+    working, left_out = [], {}
+    for way in ways:
+        if importlib.util.find_spec(way.library) is None:
+            left_out[way.title] = "not installed"
+            continue
+        measure.progress(f"first run: {way.title}")
+        try:
+            start(way, argument, folder, checksum)
+            working.append(way)
+        except Failed as reason:
+            left_out[way.title] = str(reason)
+    return working, left_out
+
+
+def measured(ways: Sequence[Way], argument: Path, folder: Path, checksum: float, options: Any) -> dict[str, Any]:
+    """The lines of the report, and what disturbed it."""
+    done = 0
+
+    def one_round() -> dict[str, dict[str, float]]:
+        nonlocal done
+        done += 1
+        measure.progress(f"round {done} (of {options.repeat})")
+        return {way.title: start(way, argument, folder, checksum) for way in ways}
+
+    rounds, others, dropped = measure.quiet_rounds(one_round, options.repeat, options.patience)
+    lines = []
+    for way in ways:
+        parts = {
+            part: measure.timing([taken[way.title][part] for taken in rounds]) for part in ("total", "first", "again")
+        }
+        lines.append({"title": way.title, "library": way.library, "cache": way.cache, "seconds": parts})
+    return {"rows": lines, "rounds": options.repeat, "others_share_of_a_core": others, "rounds_dropped": dropped}
+
+
+def cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    lines = []
+    for row in rows:
+        total, first, again = (row["seconds"][part] for part in ("total", "first", "again"))
+        spread = f"{measure.time_text(total.low)} - {measure.time_text(total.high)}"
+        texts = [measure.time_text(part.median) for part in (total, first, again)]
+        lines.append([row["title"], texts[0], spread, *texts[1:]])
+    return ["", "process start to first result", "range", "of it first call", "next call"], lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    if options.repeat < 1:
+        parser().error("--repeat is at least 1")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        x = np.random.default_rng(20240607).standard_normal((4096, 1024), "f4")
+        np.save(folder / "x.npy", x)
+        checksum = float(np.square(softmax(np, x), dtype="f8").sum())
+        ways, left_out = primed(WAYS, folder / "x.npy", folder, checksum)
+        told = measured(ways, folder / "x.npy", folder, checksum, options)
+    packages = measure.versions(["numpy", "numfuse", "numba", "llvmlite", "jax", "jaxlib", "torch"])
+    told = {"benchmark": "startup", "date": measure.today(), "machine": measure.machine(), "versions": packages,
+            "left_out": left_out, **told}  # fmt: skip
+    headings, lines = cells(told["rows"])
+    notes = NOTES.format(rounds=options.repeat) + measure.quiet_text(
+        told["others_share_of_a_core"], told["rounds_dropped"]
+    )
+    notes += "".join(f"\n\nWithout {title}: {reason}." for title, reason in left_out.items())
+    text = measure.heading("Start-up", told["machine"], packages)
+    print(measure.table(headings, lines))
+    paths = measure.write_results(
+        options.out, "startup", told, f"{text}\n\n{measure.markdown(headings, lines)}\n{notes}"
+    )
+    print(
+        "\n" + "\n".join([*[f"without {k}: {v}" for k, v in left_out.items()], *[f"written: {path}" for path in paths]])
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

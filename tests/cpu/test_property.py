@@ -1,0 +1,27 @@
+"""Random programs, compiled on the CPU, against NumPy: values, dtypes, shapes, types, and what was written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+
+import numfuse as nf
+from tests.programs import compare, programs
+
+
+@settings(max_examples=60)
+@given(programs())
+def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]) -> None:
+    arguments, program, steps = drawn
+    untouched = [array.copy() for array in arguments]
+    wanted = program(*[array.copy() for array in arguments])
+    function = nf.jit(program, target="cpu")
+    for _ in range(2):
+        got = function(*arguments)
+        assert [type(value) for value in got] == [type(value) for value in wanted], steps
+        compare(got, wanted, steps, arguments)
+    for array, before in zip(arguments, untouched, strict=True):
+        np.testing.assert_array_equal(array, before)

@@ -1,0 +1,71 @@
+"""Generated CPU source, run as plain Python, against NumPy: the compiler without a compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program
+from numfuse.compiler.ops import operator
+from numfuse.runtime.cuda.simulator import Pointer, pointer_to
+from numfuse.runtime.reference import run_as_python
+
+import numfuse as nf
+from tests.functions import CASES, close
+from tests.programs import compare, programs
+
+
+def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
+    """The program's kernels as Python functions; every index is checked."""
+    values: list[Any] = []
+    for value in program.values:
+        if value.place == "argument":
+            values.append(np.asarray(arguments[value.number]))
+        else:
+            values.append(
+                value.node.params["value"] if value.place == "constant" else np.empty(value.shape, value.dtype)
+            )
+    for step in program.steps:
+        if isinstance(step, KernelStep):
+            for phase in step.kernel.phases:
+                pointers: list[Pointer] = [pointer_to(values[number]) for number in phase.values]
+                run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
+        elif isinstance(step, LibraryStep):
+            values[step.output][...] = operator(step.node.op).reference(
+                *[values[n] for n in step.inputs], **step.node.params
+            )
+        else:
+            values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
+    return [values[number] for number in program.results]
+
+
+@settings(max_examples=300)
+@given(programs())
+def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]) -> None:
+    arguments, program, steps = drawn
+    traced = nf.jit(program).trace(*arguments)
+    graph_results = traced.graph.evaluate(*[arguments[feed.leaf] for feed in traced.feeds])
+    lowered = traced.lower(target="cpu")
+    for stage in lowered.trail.stages:
+        stage.graph.check()
+        stage_results = stage.graph.evaluate(*[arguments[feed.leaf] for feed in traced.feeds])
+        compare(stage_results, graph_results, steps, arguments)
+    results = run_program(lowered.program, [arguments[feed.leaf] for feed in traced.feeds])
+    compare(tuple(results), graph_results, steps, arguments)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(CASES)), st.sampled_from([0, 1, 2, 31, 33, 130]))
+def test_promised_functions(name: str, size: int) -> None:
+    case = CASES[name]
+    if size == 0 and name not in ("saxpy", "gelu", "black_scholes", "squared_distance"):
+        return
+    arguments = case.arguments(size, np.random.default_rng(3))
+    lowered = nf.jit(case.function).lower(*arguments, target="cpu")
+    wanted = case.function(*arguments)
+    results = run_program(lowered.program, list(arguments))
+    for got, value in zip(results, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+        close(got, np.asarray(value))

@@ -1,0 +1,129 @@
+"""The very CUDA kernels, in Numba's simulator: the promised functions at small odd sizes, and random programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from numfuse.runtime.cuda.array import DeviceArray
+
+import numfuse as nf
+from tests.functions import CASES, close
+from tests.programs import compare, programs
+
+pytestmark = pytest.mark.simulator
+
+SIZES = (1, 2, 31, 33, 1000)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", CASES)
+def test_right_at_odd_sizes(name: str, size: int, rng: np.random.Generator) -> None:
+    case = CASES[name]
+    if name == "mlp":
+        size = min(size, 33)
+    if name == "standardise" and size == 1000:
+        size = 131
+    arguments = case.arguments(size, rng)
+    function = nf.jit(case.function, target="cudasim")
+    close(function(*arguments), case.function(*arguments))
+    assert len(function.lower(*arguments, target="cudasim").kernels) <= case.cuda_kernels
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.rows])
+def test_right_for_rows_of_1025(name: str, rng: np.random.Generator) -> None:
+    arguments = CASES[name].arguments(1025, rng)
+    close(nf.jit(CASES[name].function, target="cudasim")(*arguments), CASES[name].function(*arguments))
+
+
+@pytest.mark.parametrize("name", ["saxpy", "gelu", "black_scholes", "squared_distance"])
+def test_empty(name: str, rng: np.random.Generator) -> None:
+    arguments = CASES[name].arguments(0, rng)
+    close(nf.jit(CASES[name].function, target="cudasim")(*arguments), CASES[name].function(*arguments))
+
+
+def test_a_split_reduction(rng: np.random.Generator) -> None:
+    x = rng.random(40_000).astype("f4")
+    function = nf.jit(lambda x: (x * x).sum(), target="cudasim")
+    assert len(function.lower(x, target="cudasim").kernels) == 2
+    close(function(x), np.float32((x.astype("f8") ** 2).sum()))
+
+
+@pytest.mark.parametrize("shape", [(200, 40), (70, 33), (5, 64), (300, 3)])
+def test_columns(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    x = rng.standard_normal(shape)
+    close(
+        nf.jit(lambda x: (x.sum(0), x.max(0), x.argmin(0), x.std(0)), target="cudasim")(x),
+        (x.sum(0), x.max(0), x.argmin(0), x.std(0)),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i4", "u8", "?", "c8", "c16"])
+def test_reductions_of_all_kinds(dtype: str, rng: np.random.Generator) -> None:
+    x = (rng.standard_normal((6, 70)) * 3).astype(dtype)
+
+    def f(x):
+        if x.dtype.kind == "c":
+            return x.sum(1), x.sum(), (x * x).sum(0)
+        return x.max(1), x.min(), (x > 0).any(1), (x > 0).all(0), x.sum(1), x.argmax(1)
+
+    close(nf.jit(f, target="cudasim")(x), f(x))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(programs(5))
+def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]) -> None:
+    arguments, program, steps = drawn
+    wanted = program(*[array.copy() for array in arguments])
+    try:
+        got = nf.jit(program, target="cudasim")(*arguments)
+    except TypeError as error:
+        assert "has no CUDA kernel" in str(error), steps  # what is a library call on the CPU
+        return
+    compare(got, wanted, steps, arguments)
+
+
+def test_writes_reach_the_caller() -> None:
+    def f(x):
+        x[1:] += x[:-1]
+        return x.sum()
+
+    x, y = np.arange(50.0), np.arange(50.0)
+    close(nf.jit(f, target="cudasim")(x), f(y))
+    close(x, y)
+
+
+def test_an_index_outside_an_array_is_found() -> None:
+    from numfuse.runtime.cuda.simulator import pointer_to
+
+    pointer = pointer_to(np.arange(6.0)[::-1])
+    assert pointer[0] == 5 and pointer[5] == 0
+    for index in (-1, 6):
+        with pytest.raises(IndexError):
+            pointer[index]
+
+
+def test_cuda_executable_on_a_stand_in_gpu(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    """Everything of the CUDA runtime but the driver: copies, workspace, views, launches, host in and host out."""
+    from tests.simulator.fake_gpu import FakeGpu, stand_in
+
+    gpu = FakeGpu()
+    with stand_in(monkeypatch, gpu):
+        x = rng.standard_normal((6, 40)).astype("f4")
+        function = nf.jit(CASES["softmax"].function, target="cuda")
+        close(function(x), CASES["softmax"].function(x))
+        on_device = DeviceArray.from_host(gpu, x)
+        result = function(on_device)
+        assert isinstance(result, DeviceArray)
+        close(result.numpy(), CASES["softmax"].function(x))
+        close(np.asarray(result), CASES["softmax"].function(x))
+        turned = nf.jit(lambda a: a.T, target="cuda")(on_device)
+        assert turned.address == on_device.address
+        close(turned.numpy(), x.T)
+        close(function(turned).numpy(), CASES["softmax"].function(np.ascontiguousarray(x.T)))
+        big = rng.random(40_000).astype("f4")
+        assert abs(nf.jit(lambda v: (v * v).sum(), target="cuda")(big) - (big.astype("f8") ** 2).sum()) < 1e-2
+        assert gpu.live_after_collection() <= 4
