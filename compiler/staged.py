@@ -209,28 +209,28 @@ def _assemble(
     for key, array in recorder.arrays.items():
         owners.setdefault(array.storage, (None, by_id[key]))
     nodes: list[Node] = []
-    places: dict[Node, int] = {}
+    places: dict[tuple[Node, Storage], int] = {}
 
-    def result_of(node: Node) -> int:
-        if node not in places:
-            places[node] = len(nodes)
+    def result_of(node: Node, storage: Storage) -> int:
+        if (node, storage) not in places:
+            places[node, storage] = len(nodes)
             nodes.append(node)
-        return places[node]
+        return places[node, storage]
 
-    writes = [Write(result_of(storage.value), *owner) for storage, owner in owners.items() if storage.written]
+    writes = [Write(result_of(storage.value, storage), *owner) for storage, owner in owners.items() if storage.written]
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
     outputs = []
     for array in returned:
         if array.storage in owners:
             outputs.append(Output(None, *owners[array.storage], array.steps))
         elif array.weak is not None:
-            outputs.append(Output(result_of(array.node), unwrap="number"))
+            outputs.append(Output(result_of(array.node, array.storage), unwrap="number"))
         elif array.scalar:
-            outputs.append(Output(result_of(array.node), unwrap="scalar"))
+            outputs.append(Output(result_of(array.node, array.storage), unwrap="scalar"))
         elif array.storage in shared:
-            outputs.append(Output(result_of(array.storage.value), steps=array.steps))
+            outputs.append(Output(result_of(array.storage.value, array.storage), steps=array.steps))
         else:
-            outputs.append(Output(result_of(array.node)))
+            outputs.append(Output(result_of(array.node, array.storage)))
     graph = recorder.graph(nodes)
     return graph, recorder.feeds, outputs, writes
 

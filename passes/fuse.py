@@ -75,7 +75,8 @@ class Fuser:
         if row.kind in ("view", "guarded") or (row.kind == "elementwise" and in_kernels(node)):
             work = row.cost
             for source in node.inputs:
-                work += 0 if self._long_reduction(source) else self.work[source]
+                spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
+                work += 0 if spread or self._long_reduction(source) else self.work[source]
                 reduction = reduction or self.source_reduction[source]
         elif row.kind == "reduction":
             reduction = node
@@ -183,7 +184,7 @@ class Fuser:
     def _merged_demands(self, node: Node) -> dict[Cluster, Places]:
         """The demands on `node`, after merging the clusters that read it at the same places: they become siblings."""
         demands = self._current_demands(node)
-        if len(demands) < 2 or size_of(node.shape) == 1:
+        if len(demands) < 2 or (size_of(node.shape) == 1 and any(cluster.axes for cluster in demands)):
             return demands
         first, *others = sorted(demands, key=lambda cluster: cluster.number)
         merged = False

@@ -113,6 +113,8 @@ class Program:
     values: list[Value]
     steps: list[Step]
     results: list[int]
+    copied: list[bool] = field(default_factory=list)
+    """For each result, whether it is a copy of its value: of an argument's memory, or of another result's."""
     workspace: int = 0
     """Bytes."""
     layouts: dict[int, Layout | None] = field(default_factory=dict)
@@ -167,6 +169,7 @@ class Lowering:
                 self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], self.number[node]))
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
         program.workspace = self._plan(program)
+        program.copied = _shared(program)
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
 
@@ -244,6 +247,21 @@ class Lowering:
         for number, offset in zip(kept, offsets, strict=True):
             program.values[number].number = offset
         return size
+
+
+def _shared(program: Program) -> list[bool]:
+    """Results are distinct memory, and none of it the arguments': what shares any is copied."""
+    origin: dict[int, int] = {}
+    for step in program.steps:
+        if isinstance(step, ViewStep):
+            origin[step.output] = origin.get(step.input, step.input)
+    seen: set[int] = set()
+    copied = []
+    for number in program.results:
+        memory = origin.get(number, number)
+        copied.append(memory in seen or program.values[memory].place in ("argument", "constant"))
+        seen.add(memory)
+    return copied
 
 
 def touched(step: Step) -> list[int]:

@@ -145,7 +145,7 @@ def apply(
     node = nodes[0] if row == "positive" else _power(recorder, nodes, shape, to) if row == "power" else None
     if node is None:
         node = recorder.emit(row, nodes, shape, to, NO_PARAMS)
-    if python and every_weak and to.kind in "ifc":
+    if python and every_weak:
         return weak(recorder, KIND_OF_WEAK[to.kind], node)
     return fresh(recorder, node, scalar=True)
 

@@ -16,8 +16,9 @@ from numfuse.compiler.ops import operator
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
+from numfuse.runtime.cpu import threads
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
-from numfuse.runtime.cpu.threads import pool, thread_count
+from numfuse.runtime.cpu.threads import thread_count
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
@@ -76,7 +77,7 @@ class Executable:
     def __init__(self, program: Program, fastmath: bool = False) -> None:
         self.program = program
         self.fastmath = fastmath
-        self.results = program.results
+        self.results = list(zip(program.results, program.copied, strict=True))
         self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
             (k, v.shape, v.dtype)
@@ -100,7 +101,7 @@ class Executable:
             values[number] = values[argument]
         for run in self.runs:
             run(values)
-        results = [values[number] for number in self.results]
+        results = [values[number].copy() if copied else values[number] for number, copied in self.results]
         self._give_back(values)
         return results
 
@@ -183,7 +184,7 @@ def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
     call = range_launcher(address, len(numbers))
 
     def run(values: Arrays) -> None:
-        pool.run(call, count, pieces, tuple([values[number].ctypes.data for number in numbers]))
+        threads.run(call, count, pieces, tuple([values[number].ctypes.data for number in numbers]))
 
     return run
 

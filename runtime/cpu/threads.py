@@ -80,12 +80,18 @@ class Pool:
             del task
 
 
-pool = Pool()
+_pool = Pool()
+
+
+def run(call: Callable[..., None], count: int, pieces: int, addresses: tuple[int, ...]) -> None:
+    """Runs `call(lo, hi, *addresses)` over all of range(count), in `pieces` pieces, on this thread and the pool's."""
+    _pool.run(call, count, pieces, addresses)
 
 
 def _after_fork() -> None:
-    global pool
-    pool = Pool()
+    """A child of this process has none of its threads."""
+    global _pool
+    _pool = Pool()
 
 
 if hasattr(os, "register_at_fork"):

@@ -81,6 +81,15 @@ class DeviceArray:
             self.gpu.copy_out(result, self.address)
         return result
 
+    def copy(self) -> DeviceArray:
+        """A C-contiguous copy."""
+        if not self.contiguous:
+            return DeviceArray.from_host(self.gpu, self.numpy())
+        made = DeviceArray.empty(self.gpu, self.shape, self.dtype)
+        if self.size:
+            self.gpu.copy(made.address, self.address, self.nbytes)
+        return made
+
     def view_through(self, op: str, params: dict[str, Any]) -> DeviceArray:
         """The same memory through a view operator; a reshape that would have to copy goes through the host."""
         strides = self.element_strides

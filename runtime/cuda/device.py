@@ -109,4 +109,5 @@ class SimulatorExecutable:
                     values[step.output][...] = operator(step.node.op).reference(*inputs, **step.node.params)
             else:
                 values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
-        return [values[number] for number in program.results]
+        given = zip(program.results, program.copied, strict=True)
+        return [values[number].copy() if copied else values[number] for number, copied in given]

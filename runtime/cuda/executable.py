@@ -58,7 +58,8 @@ class CudaExecutable:
                 values[number] = self._constants[number]
         for step in self.program.steps:
             self._run(gpu, step, values)
-        results = [values[number] for number in self.program.results]
+        given = zip(self.program.results, self.program.copied, strict=True)
+        results = [values[number].copy() if copied and on_device else values[number] for number, copied in given]
         return results if on_device else [result.numpy() for result in results]
 
     def _run(self, gpu: Any, step: KernelStep | LibraryStep | ViewStep, values: list[Any]) -> None:

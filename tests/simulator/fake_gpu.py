@@ -55,10 +55,10 @@ class FakeGpu:
         return memory.bytes[start + offset : start + offset + nbytes]
 
     def copy_in(self, address: int, source: np.ndarray) -> None:
-        self.view(address, source.nbytes)[:] = np.ascontiguousarray(source).view(np.uint8).reshape(-1)
+        self.view(address, source.nbytes)[:] = np.ascontiguousarray(source).reshape(-1).view(np.uint8)
 
     def copy_out(self, target: np.ndarray, address: int) -> None:
-        target.view(np.uint8).reshape(-1)[:] = self.view(address, target.nbytes)
+        target.reshape(-1).view(np.uint8)[:] = self.view(address, target.nbytes)
 
     def copy(self, target: int, source: int, nbytes: int) -> None:
         self.view(target, nbytes)[:] = self.view(source, nbytes).copy()

@@ -100,8 +100,8 @@ def test_an_index_outside_an_array_is_found() -> None:
     from numfuse.runtime.cuda.simulator import pointer_to
 
     pointer = pointer_to(np.arange(6.0)[::-1])
-    assert pointer[0] == 5 and pointer[5] == 0
-    for index in (-1, 6):
+    assert pointer[0] == 5 and pointer[-5] == 0
+    for index in (1, -6):
         with pytest.raises(IndexError):
             pointer[index]
 
