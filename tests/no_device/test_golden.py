@@ -1,0 +1,55 @@
+"""Golden kernels: what is printed for a few functions, to be reviewed like code. `pytest --update-golden` writes them anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from tests.functions import CASES
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def blur(x):
+    y = np.pad(x, 1, mode="edge")
+    return (y[:-2] + 2 * y[1:-1] + y[2:]) / 4
+
+
+def step(u, dt):
+    u[1:-1] += dt * (u[2:] - 2 * u[1:-1] + u[:-2])
+    return u
+
+
+KERNELS = {
+    "gelu": (CASES["gelu"].function, [nf.spec("f4", 1000)]),
+    "gelu_odd": (CASES["gelu"].function, [nf.spec("f4", 1001)]),
+    "softmax": (CASES["softmax"].function, [nf.spec("f4", 64, 1024)]),
+    "layer_norm": (CASES["layer_norm"].function, [nf.spec("f4", 64, 100), nf.spec("f4", 100), nf.spec("f4", 100)]),
+    "squared_distance": (CASES["squared_distance"].function, [nf.spec("f4", 1_000_000), nf.spec("f4", 1_000_000)]),
+    "standardise": (CASES["standardise"].function, [nf.spec("f4", 4096, 64)]),
+    "stencil": (CASES["stencil"].function, [nf.spec("f4", 66, 66)]),
+    "nbody": (CASES["nbody"].function, [nf.spec("f8", 500, 3), nf.spec("f8", 500)]),
+    "blur": (blur, [nf.spec("f2", 200)]),
+    "step": (step, [nf.spec("f8", 200), 0.1]),
+    "count": (lambda x: (x > 0.5).sum(1), [nf.spec("f4", 50, 300)]),
+}
+
+
+@pytest.mark.parametrize("target", ["cpu", "cuda"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_golden(name: str, target: str, request: pytest.FixtureRequest) -> None:
+    function, specs = KERNELS[name]
+    arch = "sm_90" if target == "cuda" else None
+    lowered = nf.jit(function).lower(*specs, target=target, arch=arch)
+    extents = [phase.extents for kernel in lowered.program.kernels for phase in kernel.phases]
+    sources = {kernel.name: kernel.code for kernel in lowered.kernels}
+    text = f"# launches: {extents}\n\n\n" + "\n\n".join(sources.values())
+    path = GOLDEN / f"{name}.{target}.py.txt"
+    if request.config.getoption("--update-golden"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert path.read_text() == text, f"{path.name} has changed: look at the difference, then run pytest --update-golden"
+    assert len(text.splitlines()) < 120
