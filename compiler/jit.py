@@ -12,8 +12,9 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 from numfuse.compiler.lowered import Compiled, Lowered
-from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, trace_function
+from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, owners_of, trace_function
 from numfuse.compiler.trace.array import Array
+from numfuse.compiler.trace.errors import TracedValueError
 from numfuse.compiler.tree import Instance, Static, Tree
 from numfuse.compiler.types import Spec
 from numfuse.runtime import devices, log
@@ -40,7 +41,8 @@ class JitFunction:
 
     The function is traced anew for each new combination of shapes, dtypes, strides and static values. Arguments may be arrays,
     numbers, and lists, tuples, dicts and dataclasses of them; numbers are traced (one kernel for all values), while bools, strings, None and
-    what `static_argnames` names are plain Python values in the function.
+    what `static_argnames` names are plain Python values in the function. So are integers that the function needs the value of (an axis,
+    a count): when a trace meets one, it starts again with that argument static.
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any], owner: Any = None) -> None:
@@ -111,7 +113,13 @@ class JitFunction:
             with self._lock:
                 compiled = self._known.get(key)
                 if compiled is None:
-                    compiled = self._compile(tree, kinds, names, key)
+                    log.message("compile", f"{self!r} for {', '.join(str(kind.spec) for kind in kinds)}")
+                    try:
+                        traced = self._trace(tree, kinds, names)
+                    except TracedValueError as error:
+                        self._make_static(error, tree, kinds)
+                        return self._call(args, kwargs)
+                    self._known[key] = compiled = traced.lower().compile()
         if compiled.overlapping(leaves):
             log.message("compile", f"{self!r}: arguments that it writes to share memory; NumPy runs it")
             return self._plain(args, kwargs)
@@ -123,11 +131,20 @@ class JitFunction:
         args = tuple([arg.value if isinstance(arg, Instance) else arg for arg in args])
         return self.function(*args, **kwargs)
 
-    def _compile(self, tree: Tree, kinds: Sequence[Leaf], names: Sequence[str], key: Any) -> Compiled:
-        log.message("compile", f"{self!r} for {', '.join(str(kind.spec) for kind in kinds)}")
-        traced = trace_function(self.function, tree, kinds, names, self.options)
-        self._known[key] = compiled = traced.lower().compile()
-        return compiled
+    def _trace(self, tree: Tree, kinds: Sequence[Leaf], names: Sequence[str]) -> Traced:
+        return trace_function(self.function, tree, kinds, names, {**self.options, "static_argnames": tuple(self._static)})
+
+    def _make_static(self, error: TracedValueError, tree: Tree, kinds: Sequence[Leaf]) -> None:
+        """Makes the integers static whose value the function asked for; raises `error` where it asked for something else."""
+        owners = owners_of(tree, self.function)
+        wanted = {owners[leaf] for leaf in error.leaves} & set(self._signature.parameters)
+        leaves = [kind for owner, kind in zip(owners, kinds, strict=True) if owner in wanted]
+        if not wanted or any(kind.weak is not int for kind in leaves):
+            raise error
+        log.message("compile", f"{self!r} needs the value of {', '.join(sorted(wanted))}: static from now on")
+        self._static |= wanted
+        self._fast.clear()
+        self._entry = _not_known
 
     def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[str], Tree]:
         if self._static:
@@ -143,9 +160,13 @@ class JitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The function as a graph, for these arguments: arrays, or specs of them (`numfuse.spec`)."""
-        leaves, names, tree = self._flatten(args, kwargs)
-        kinds = [leaf_of(_known_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
-        return trace_function(self.function, tree, kinds, names, self.options)
+        while True:
+            leaves, names, tree = self._flatten(args, kwargs)
+            kinds = [leaf_of(_known_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
+            try:
+                return self._trace(tree, kinds, names)
+            except TracedValueError as error:
+                self._make_static(error, tree, kinds)
 
     def lower(self, *args: Any, target: str | None = None, arch: str | None = None, **kwargs: Any) -> Lowered:
         """The function as kernels, in one step: `f.trace(*args).lower(target=..., arch=...)`."""

@@ -107,7 +107,7 @@ def find_function(place: str) -> JitFunction:
             names = [
                 n
                 for n, value in vars(module).items()
-                if callable(value) and getattr(value, "__module__", "") == path.stem
+                if callable(value) and getattr(value, "__module__", "") == name_in_python
             ]
             raise UsageError(f"{file} has no function {name!r}; it has {', '.join(names) or 'none'}")
         found = getattr(found, part)

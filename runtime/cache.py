@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
 import stat
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,3 +204,17 @@ def disk_cache() -> DiskCache:
     if _default is None:
         _default = DiskCache(default_directory())
     return _default
+
+
+def versions(packages: Sequence[str], functions: Path) -> str:
+    """What kernels depend on beside their source: the compilers' versions, and the functions in this folder that kernels call."""
+    found = []
+    for name in packages:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    code = hashlib.sha256()
+    for file in [Path(__file__).with_name("scalars.py"), *sorted(functions.glob("*.py"))]:
+        code.update(file.read_bytes())
+    return "|".join([*found, code.hexdigest()])

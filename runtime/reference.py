@@ -130,6 +130,7 @@ NAMES: dict[str, Any] = {
     "inf": np.inf,
     "nan": np.nan,
     "range": range,
+    "unrolled": range,
     "min": min,
 }
 

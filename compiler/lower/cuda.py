@@ -8,7 +8,7 @@ Kernels without loops are flat: each thread computes a few neighbouring elements
             x_v = local(4, float32)
             load_4(x_v, x, i)
             out_v = local(4, float32)
-            for v in range(4):
+            for v in unrolled(4):
                 ...
             store_4(out, i, out_v)
 
@@ -194,7 +194,7 @@ class FlatPrinter(CudaPrinter):
                 stores.append(statement)
         last = self.loops[-1].number
         start = self.expressions.axis_text[last]
-        with self.block(f"for {self.lane} in range({self.width}):"):
+        with self.block(f"for {self.lane} in unrolled({self.width}):"):
             self.expressions.axis_text[last] = Text(f"{start.at_least(9)} + {self.lane}", 9)
             self.statements(self.kernel.scope)
         self.expressions.axis_text[last] = start
@@ -314,7 +314,7 @@ class RowPrinter(CudaPrinter):
             self.line(f"for {place} in range({self.member}, {length}, {self.team}):")
             self.depth += 1
         elif share > 1:
-            self.line(f"for {self.step} in range({share}):")
+            self.line(f"for {self.step} in {'unrolled' if self.tiles else 'range'}({share}):")
             self.depth += 1
             self.line(f"{place} = {self.member} + {self.team} * {self.step}")
         else:
@@ -344,10 +344,13 @@ class RowPrinter(CudaPrinter):
             way = {"maximum": "bitwise_or", "fmax": "bitwise_or", "minimum": "bitwise_and", "fmin": "bitwise_and"}.get(
                 way, way
             )
+        share = f"uint8({name})" if dtype.kind == "b" else name
         if self.columns:
-            text = f"column_{way}({name}, {self.together}, {self.team})"
+            text = f"column_{way}({share}, {self.together}, {self.team})"
         else:
-            text = f"block_{way}({name})" if self.together == 1 else f"warp_{way}({name})"
+            text = f"block_{way}({share})" if self.together == 1 else f"warp_{way}({share})"
+        if dtype.kind == "b":
+            return f"{text} != 0"
         return f"half({text})" if dtype == np.float16 else text
 
 

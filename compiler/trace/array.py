@@ -129,10 +129,13 @@ class Array:
 
     def _no_value(self, what: str, way_out: str) -> TracedValueError:
         name = f"argument {self._node.name!r}" if self._node.op == "input" and self._node.name else "an array"
-        return TracedValueError(
+        error = TracedValueError(
             f"{what} asks for the value of {name} ({type_text(self.shape, self.dtype)}) while the function is traced, when it has none yet; "
             f"{way_out}{at_line(user_location())}"
         )
+        if self.weak is not None:
+            error.leaves = frozenset([self.leaf]) if self.leaf is not None else self.recorder.numbers_behind(self._node)
+        return error
 
     def __bool__(self) -> bool:
         raise self._no_value(
@@ -152,8 +155,8 @@ class Array:
         raise self._no_value("an index or a count", self._static("a size must be known when the function is traced"))
 
     def _static(self, way_out: str) -> str:
-        if self.leaf is not None and self._node.op == "input":
-            return f"{way_out}, or name the argument in static_argnames: then it is a plain Python value"
+        if self.weak is not None:
+            return f"{way_out}, or name the number's argument in static_argnames: then it is a plain Python value"
         return f"{way_out}, or compute this part outside the jitted function"
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
@@ -168,6 +171,8 @@ class Array:
         raise self._no_value("tolist()", "call it on the result, outside the jitted function")
 
     def __iter__(self) -> Iterator[Array]:
+        if self.weak is not None:  # NumPy's helpers iterate over what is no index
+            raise self._no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
         if not self.shape:
             raise TypeError("iteration over a 0-d array" + at_line(user_location()))
         if self.shape[0] > UNROLL_LIMIT:

@@ -20,7 +20,10 @@ class TraceError(TypeError):
 
 
 class TracedValueError(TraceError):
-    """The traced function asks for the value of an array that has none yet."""
+    """The traced function asks for the value of an array that has none yet. `leaves`: where the value is computed from Python
+    numbers among the arguments alone, their places in the flattened call."""
+
+    leaves: frozenset[int] = frozenset()
 
 
 class UnsupportedFunction(TraceError):

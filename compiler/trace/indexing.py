@@ -97,6 +97,7 @@ def _plain(bound: Any) -> int | None:
 def _expanded(key: Any, ndim: int) -> list[Any]:
     """The index with its ellipsis written out, one entry an axis (and None for new axes); NumPy's errors."""
     keys = list(key) if isinstance(key, tuple) else [key]
+    keys = [operator.index(part) if isinstance(part, Array) and part.weak is int else part for part in keys]
     for part in keys:
         if isinstance(part, (Array, np.ndarray, list)) and not (
             isinstance(part, np.ndarray) and part.ndim == 0 and _is_integer(part[()])

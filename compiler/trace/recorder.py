@@ -75,6 +75,18 @@ class Recorder:
             self._converted[key] = self.input(name, (), dtype, Feed(leaf, converted=True))
         return self._converted[key]
 
+    def numbers_behind(self, node: Node) -> frozenset[int]:
+        """The arguments that `node` is computed from, where they are Python numbers all; else none."""
+        feeds = dict(zip(self.inputs, self.feeds, strict=True))
+        seen, pending = set(), [node]
+        while pending:
+            one = pending.pop()
+            if one not in seen:
+                seen.add(one)
+                pending += one.inputs
+        behind = [feeds[one] for one in seen if one.op == "input"]
+        return frozenset([feed.leaf for feed in behind if feed.leaf is not None]) if all(f.converted for f in behind) else frozenset()
+
     def graph(self, outputs: list[Node]) -> Graph:
         self.open = False
         return Graph(self.name, self.inputs, self.nodes, outputs)

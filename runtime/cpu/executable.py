@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, Value, ViewStep
 from numfuse.compiler.ops import operator
 from numfuse.runtime import log
-from numfuse.runtime.cache import disk_cache
+from numfuse.runtime.cache import disk_cache, versions
 from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu import threads
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
@@ -37,12 +37,11 @@ _loaded: dict[str, int] = {}
 @cache
 def machine_key() -> str:
     """What compiled code depends on, beside its source: versions and the processor."""
-    import llvmlite
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features().flatten() + ("" if native.vector_library() else "-libmvec")
-    versions = [importlib.metadata.version(name) for name in ("numfuse", "numba")] + [llvmlite.__version__]
-    return "|".join([*versions, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
+    packages = versions(("numba", "llvmlite"), Path(__file__).parent)
+    return "|".join([packages, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
 
 
 def kernel_address(source: Source, fastmath: bool) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from numfuse.compiler.lower.printer import Source
 from numfuse.runtime import log
-from numfuse.runtime.cache import disk_cache
+from numfuse.runtime.cache import disk_cache, versions
 from numfuse.runtime.cuda.compile import Cubin, compile_ptx, link
 
 
@@ -25,26 +25,14 @@ _known: dict[str, CompiledKernel] = {}
 
 
 @functools.cache
-def _versions() -> str:
-    names = ("numfuse", "numba", "llvmlite", "numba-cuda", "cuda-bindings", "nvidia-nvjitlink", "nvidia-nvvm")
-    found = {
-        distribution.metadata["Name"]: distribution.version
-        for distribution in map(_distribution, names)
-        if distribution is not None
-    }
-    return json.dumps(found, sort_keys=True)
-
-
-def _distribution(name: str) -> importlib.metadata.Distribution | None:
-    try:
-        return importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _toolchain_key() -> str:
+    packages = ("numba", "llvmlite", "numba-cuda", "cuda-bindings", "nvidia-nvjitlink", "nvidia-nvvm")
+    return versions(packages, Path(__file__).parent)
 
 
 def compiled_kernel(source: Source, arch: str, threads: int, fastmath: bool) -> CompiledKernel:
     """The kernel as PTX and machine code: from this process, else from the disk cache, else compiled now."""
-    described = f"cuda|{arch}|{threads}|{fastmath}|{source.code}|{source.signature}|{_versions()}"
+    described = f"cuda|{arch}|{threads}|{fastmath}|{source.code}|{source.signature}|{_toolchain_key()}"
     key = hashlib.sha256(described.encode()).hexdigest()
     if key in _known:
         return _known[key]

@@ -389,3 +389,27 @@ def test_arrays_of_other_libraries_are_taken() -> None:
             return self.array.__dlpack_device__()
 
     close(nf.jit(lambda x: x + 1)(Other(X.copy())), X + 1)
+
+
+def test_integers_that_are_needed_as_values_become_static(rng: np.random.Generator) -> None:
+    x = rng.random((6, 8))
+    traces = []
+
+    def powers(x, axis, n, shape, scale):
+        traces.append(n)
+        total = x.sum(axis)
+        for _ in range(n // 2):
+            total = total * total
+        return total.reshape(shape)[n - 1] * scale
+
+    fused = nf.jit(powers)
+    for axis, n, shape in ((0, 2, (2, 4)), (1, 2, (3, 2)), (-1, 3, (6, 1)), (0, 2, (2, 4))):
+        np.testing.assert_allclose(fused(x, axis, n, shape, 0.5), powers(x, axis, n, shape, 0.5), rtol=1e-12)
+        np.testing.assert_allclose(fused(x, axis, n, shape, 2.5), powers(x, axis, n, shape, 2.5), rtol=1e-12)
+    assert "multiply" in fused.trace(x, 0, 2, (2, 4), 0.5).as_text()
+    assert fused.lower(x, 1, 2, (3, 2), 0.5).compile()(x, 1, 2, (3, 2), 1.5).shape == (2,)
+
+
+def test_floats_are_never_made_static() -> None:
+    with pytest.raises(TypeError, match="static_argnames"):
+        nf.jit(lambda x, dt: x if dt > 0.5 else -x)(np.ones(3), 0.25)
