@@ -5,7 +5,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check
 RUN := $(VENV)/bin/python
 WORKERS ?= 2
 
-.PHONY: help demo test test-main test-simulator bench gpu-check lint types wheel clean
+.PHONY: help demo test test-main test-simulator bench gpu-check lint wheel clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,10 +47,13 @@ bench: $(VENV)/.bench  ## times against NumPy, numexpr, JAX and torch.compile, i
 gpu-check:  ## tests and benchmarks on a GPU, with the Python at hand; installs the checkout without its dependencies
 	$(PYTHON) benchmarks/gpu_check.py --install
 
+# mypy does not see the mapped folders, so it reads the package as it is installed
 lint: $(VENV)/.dev  ## formatting, ruff and mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
+	rm -rf build
+	$(PIP) install --quiet --no-deps --target build/types .
+	MYPYPATH=build/types $(VENV)/bin/mypy
 
 wheel: $(VENV)/.dev  ## the wheel, under dist/
 	$(RUN) -m build --wheel

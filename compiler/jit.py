@@ -132,7 +132,9 @@ class JitFunction:
         return self.function(*args, **kwargs)
 
     def _trace(self, tree: Tree, kinds: Sequence[Leaf], names: Sequence[str]) -> Traced:
-        return trace_function(self.function, tree, kinds, names, {**self.options, "static_argnames": tuple(self._static)})
+        return trace_function(
+            self.function, tree, kinds, names, {**self.options, "static_argnames": tuple(self._static)}
+        )
 
     def _make_static(self, error: TracedValueError, tree: Tree, kinds: Sequence[Leaf]) -> None:
         """Makes the integers static whose value the function asked for; raises `error` where it asked for something else."""

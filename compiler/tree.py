@@ -153,7 +153,8 @@ def set_contents(container: Any, keys: Sequence[Hashable], values: Sequence[Any]
 def follow(value: Any, path: Path) -> Any:
     """The container at `path` within `value`."""
     for label in path:
-        value = value[label] if isinstance(value, (list, tuple, dict)) else vars(value)[label]
+        parts: Any = value if isinstance(value, (list, tuple, dict)) else vars(value)
+        value = parts[label]
         value = value.value if isinstance(value, Instance) else value
     return value
 

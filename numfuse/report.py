@@ -127,7 +127,7 @@ def arguments_of(function: JitFunction, given: list[str]) -> tuple[list[Any], di
             raise UsageError(f"--arg {text!r}: write NAME=TYPE, like x=f32[1024,1024]")
         if name not in parameters:
             raise UsageError(
-                f"--arg {text!r}: {function.__name__} has no argument {name!r}; it has {', '.join(parameters)}"
+                f"--arg {text!r}: {function.function.__name__} has no argument {name!r}; it has {', '.join(parameters)}"
             )
         values[name] = argument(text, value.strip())
     missing = [

@@ -6,6 +6,7 @@ once it does, a row is what shares the reductions' results, and the other axes a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from numfuse.compiler.graph import Node
@@ -128,7 +129,7 @@ class ClusterGraph:
             cluster = self.clusters[cluster.number]
         return cluster
 
-    def in_order(self, position: dict[Node, int]) -> list[Cluster]:
+    def in_order(self, position: Mapping[Node, int]) -> list[Cluster]:
         """The clusters so that each comes after what it reads, as near as can be to the order of the program."""
         distinct = [cluster for place, cluster in enumerate(self.clusters) if cluster.number == place]
         first = {cluster: min([position[node] for node in cluster.outputs]) for cluster in distinct}

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numfuse.compiler.graph import Graph, Node, is_scalar, make
+from numfuse.compiler.graph import Graph, Node, is_scalar
 from numfuse.compiler.index import Axis
 from numfuse.compiler.ops import operator, scalar_code
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
+from numfuse.passes.outline import outline
 
 CHEAP = 8
 """Work, in additions for an element, that is repeated rather than put in memory and read back."""
@@ -100,12 +101,13 @@ class Fuser:
                 self._place_view(node)
             else:
                 self._place_whole(node)
-        return self._emit()
+        return outline(self.graph, self.clusters, self.position)
 
     def _place(self, node: Node) -> None:
         """Computes `node` in the clusters that demand it where that pays, and elsewhere puts it in memory."""
         demands = self._merged_demands(node)
-        inside, outside = [], []
+        inside: list[Cluster] = []
+        outside: list[Cluster] = []
         for cluster, places in demands.items():
             reason = self._refused(node, cluster, places)
             (outside if reason else inside).append(cluster)
@@ -340,76 +342,6 @@ class Fuser:
         if length * source.dtype.itemsize > self.machine.row_bytes:
             return False
         return rows >= self.machine.few_rows or length <= 16384
-
-    # -- writing it down ---------------------------------------------------------------------------------------------
-
-    def _emit(self) -> Graph:
-        new: dict[Node, Node] = {node: node for node in self.graph.inputs}
-        nodes: list[Node] = []
-
-        def emit(node: Node) -> Node:
-            nodes.append(node)
-            return node
-
-        def value_of(node: Node) -> Node:
-            if node not in new:  # constants, and views of what is in memory
-                new[node] = emit(
-                    node.with_inputs(tuple(value_of(source) for source in node.inputs)) if node.inputs else node
-                )
-            return new[node]
-
-        for cluster in self.clusters.in_order(self.position):
-            if cluster.library is not None:
-                call = cluster.library
-                new[call] = emit(call.with_inputs(tuple([value_of(source) for source in call.inputs])))
-                continue
-            body, read = self._body(cluster)
-            operands = [value_of(source) for source in read]
-            fused = emit(make("fused", operands, body.outputs[-1].where, body=body, rows=self._rows(cluster, body)))
-            for place, output in enumerate(sorted(cluster.outputs, key=self.position.__getitem__)):
-                many = len(cluster.outputs) > 1
-                new[output] = (
-                    emit(make("get", (fused,), result=place, shape=output.shape, dtype=output.dtype)) if many else fused
-                )
-        outputs = [value_of(node) for node in self.graph.outputs]
-        return Graph(self.graph.name, self.graph.inputs, nodes, outputs)
-
-    def _body(self, cluster: Cluster) -> tuple[Graph, list[Node]]:
-        """The cluster as a graph of its own, and the nodes that its inputs stand for."""
-        new: dict[Node, Node] = {}
-        inputs: list[Node] = []
-        read: list[Node] = []
-        nodes: list[Node] = []
-        for node in sorted(cluster.nodes, key=self.position.__getitem__):
-            for source in node.inputs:
-                if source in new:
-                    continue
-                if is_scalar(source):
-                    new[source] = source
-                    nodes.append(source)
-                else:
-                    new[source] = Node("input", (), {}, source.shape, source.dtype, None, source.name)
-                    inputs.append(new[source])
-                    read.append(source)
-            new[node] = node.with_inputs(tuple([new[source] for source in node.inputs]))
-            nodes.append(new[node])
-        outputs = [new[node] for node in sorted(cluster.outputs, key=self.position.__getitem__)]
-        return Graph(self.graph.name, inputs, nodes, outputs), read
-
-    def _rows(self, cluster: Cluster, body: Graph) -> tuple[tuple[int, ...], ...] | None:
-        """For each output, which of its axes are the kernel's rows, in one order; None where all are, in their own order."""
-        outputs = sorted(cluster.outputs, key=self.position.__getitem__)
-        rows = cluster.rows
-        if rows is None:
-            if len(outputs) == 1:
-                return None
-            rows = plain_axes(cluster.outputs[outputs[0]])
-        assert rows is not None
-        places = []
-        for output in outputs:
-            named = [part.terms[0][0] if part.terms else None for part in cluster.outputs[output]]
-            places.append(tuple(named.index(axis) for axis in rows))
-        return tuple(places)
 
 
 def in_kernels(node: Node) -> bool:

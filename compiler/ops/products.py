@@ -9,7 +9,7 @@ import numpy as np
 from numfuse.compiler.ops.operator import Operator
 from numfuse.compiler.types import Shape, Spec, broadcast
 
-_matmul_dtype = {}
+_matmul_dtype: dict[tuple[np.dtype, np.dtype], np.dtype] = {}
 
 
 def infer_matmul(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:

@@ -52,15 +52,15 @@ def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
 
 
 def clip(
-    recorder: Recorder, a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None, *,  # type: ignore[attr-defined]
-    min: Any = np._NoValue, max: Any = np._NoValue, dtype: Any = None, **kwargs: Any,  # type: ignore[attr-defined]
+    recorder: Recorder, a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None, *,
+    min: Any = np._NoValue, max: Any = np._NoValue, dtype: Any = None, **kwargs: Any,
 ) -> Array:  # fmt: skip
-    low = a_min if a_min is not np._NoValue else min  # type: ignore[attr-defined]
-    high = a_max if a_max is not np._NoValue else max  # type: ignore[attr-defined]
+    low = a_min if a_min is not np._NoValue else min
+    high = a_max if a_max is not np._NoValue else max
     bounds = [(np.maximum, low), (np.minimum, high)]
     result = as_array(recorder, a)
     for ufunc, bound in bounds:
-        if bound is not None and bound is not np._NoValue:  # type: ignore[attr-defined]
+        if bound is not None and bound is not np._NoValue:
             result = call_ufunc(recorder, ufunc, (result, bound), {} if dtype is None else {"dtype": dtype})
     if result is a:
         result = shapes.copy(recorder, result)
@@ -99,7 +99,7 @@ def isclose(
     recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
     x, y = as_array(recorder, a), as_array(recorder, b)
-    near = abs(x - y) <= atol + rtol * abs(y)
+    near = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y))
     result = (near & np.isfinite(y)) | (x == y)
     return result | (np.isnan(x) & np.isnan(y)) if equal_nan else result
 

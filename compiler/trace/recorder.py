@@ -85,7 +85,11 @@ class Recorder:
                 seen.add(one)
                 pending += one.inputs
         behind = [feeds[one] for one in seen if one.op == "input"]
-        return frozenset([feed.leaf for feed in behind if feed.leaf is not None]) if all(f.converted for f in behind) else frozenset()
+        return (
+            frozenset([feed.leaf for feed in behind if feed.leaf is not None])
+            if all(f.converted for f in behind)
+            else frozenset()
+        )
 
     def graph(self, outputs: list[Node]) -> Graph:
         self.open = False

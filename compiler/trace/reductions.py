@@ -13,7 +13,7 @@ from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast
 from numfuse.compiler.types import supported
 
-NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
+NOT_GIVEN: Any = np._NoValue
 
 
 def ufunc_reduce(

@@ -315,8 +315,8 @@ def pad(recorder: Recorder, array: Any, pad_width: Any, mode: str = "constant", 
         raise UnsupportedFunction(
             f"np.pad with mode={mode!r} {sorted(kwargs) or ''} is not supported; constant, edge, reflect, symmetric and wrap are"
         )
-    for axis, (before, after) in enumerate(widths):
-        places = np.pad(np.arange(source.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
+    for axis, width in enumerate(widths):
+        places = np.pad(np.arange(source.shape[axis]), width, mode=mode)  # type: ignore[call-overload]
         source = take_runs(recorder, source, places, axis)
     return copy(recorder, source)
 

@@ -53,7 +53,7 @@ def as_array(recorder: Recorder, value: Any) -> Array:
         return value
     if isinstance(value, (bool, int, float, complex)):
         kind = type(value) if type(value) in WEAK_DTYPES else next(k for k in WEAK_DTYPES if isinstance(value, k))
-        if kind is int and not -(2**63) <= value < 2**63:
+        if kind is int and not -(2**63) <= int(value.real) < 2**63:
             return fresh(recorder, recorder.constant(value, np.dtype("u8")), scalar=True)
         return weak(recorder, kind, constant(WEAK_DTYPES[kind].type(value)))
     if isinstance(value, np.generic):
@@ -172,7 +172,7 @@ def _comparison_out_of_range(ufunc: np.ufunc, operands: Sequence[Array]) -> bool
     constants = [o.weak is int and o.leaf is None and o._node.op == "constant" for o in operands]
     if ufunc not in COMPARISONS or sum(constants) != 1:
         return None
-    values = [
+    values: list[Any] = [
         int(o._node.params["value"]) if known else np.zeros((), o.dtype)
         for o, known in zip(operands, constants, strict=True)
     ]
@@ -185,7 +185,7 @@ def _targets(out: Any, count: int) -> tuple[Any, ...]:
     return tuple(out) if isinstance(out, tuple) else (out,)
 
 
-def _store(recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: str) -> Array:
+def _store(recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: Any) -> Array:
     """Writes `result` to `out`, where there is one, by NumPy's casting rule, and returns what the call returns."""
     if target is None:
         if where is not True:

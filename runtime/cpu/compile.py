@@ -40,7 +40,7 @@ def _numba_function(source: Source, fastmath: bool) -> Any:
 
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
-    pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]
+    pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]  # type: ignore[attr-defined]
     flags = compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"

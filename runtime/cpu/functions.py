@@ -219,7 +219,7 @@ def local(typing: Any, length: Any, dtype: Any) -> Any:
             memory.align = 64
         return memory
 
-    return types.CPointer(element)(length, dtype), codegen
+    return types.CPointer(element)(length, dtype), codegen  # type: ignore[attr-defined]
 
 
 @intrinsic
@@ -295,7 +295,7 @@ def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
 @intrinsic
 def like(typing: Any, x: Any, number: Any) -> Any:
     """`number` in the type of `x`."""
-    number = types.unliteral(number)
+    number = types.unliteral(number)  # type: ignore[attr-defined]
     return x(x, number), lambda context, builder, signature, args: context.cast(builder, args[1], number, x)
 
 

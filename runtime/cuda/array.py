@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ class DeviceArray:
             self.gpu.copy(made.address, self.address, self.nbytes)
         return made
 
-    def view_through(self, op: str, params: dict[str, Any]) -> DeviceArray:
+    def view_through(self, op: str, params: Mapping[str, Any]) -> DeviceArray:
         """The same memory through a view operator; a reshape that would have to copy goes through the host."""
         strides = self.element_strides
         if op == "transpose":

@@ -12,7 +12,7 @@ from numfuse.runtime.cuda.compile import NoCudaError
 
 R_16F, R_32F, R_64F, C_32F, C_64F = 2, 0, 1, 4, 5
 COMPUTE_32F, COMPUTE_64F = 68, 70
-KINDS = {
+KINDS: dict[np.dtype, tuple[int, int, np.dtype]] = {
     np.dtype("f2"): (R_16F, COMPUTE_32F, np.dtype("f4")),
     np.dtype("f4"): (R_32F, COMPUTE_32F, np.dtype("f4")),
     np.dtype("f8"): (R_64F, COMPUTE_64F, np.dtype("f8")),

@@ -140,7 +140,7 @@ signbit = one(
 @intrinsic
 def like(typing: Any, x: Any, number: Any) -> Any:
     """`number` in the type of `x`."""
-    number = types.unliteral(number)
+    number = types.unliteral(number)  # type: ignore[attr-defined]
     return x(x, number), lambda context, builder, signature, args: context.cast(builder, args[1], number, x)
 
 

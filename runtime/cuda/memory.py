@@ -95,7 +95,7 @@ def local(typing: Any, length: Any, dtype: Any) -> Any:
             memory.align = 16
         return memory
 
-    return types.CPointer(element)(length, dtype), codegen
+    return types.CPointer(element)(length, dtype), codegen  # type: ignore[attr-defined]
 
 
 def _load(width: int) -> Any:

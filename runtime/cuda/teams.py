@@ -33,7 +33,7 @@ def shared_like(typing: Any, length: Any, x: Any) -> Any:
         generic = builder.addrspacecast(memory, kind.as_pointer(), "generic")
         return builder.gep(generic, [ir.Constant(I32, 0), ir.Constant(I32, 0)])
 
-    return types.CPointer(x)(length, x), codegen
+    return types.CPointer(x)(length, x), codegen  # type: ignore[attr-defined]
 
 
 @intrinsic
@@ -63,6 +63,7 @@ def shuffled(typing: Any, x: Any, distance: Any) -> Any:
 
 def functions(name: str, combine: Callable[..., Any]) -> dict[str, Any]:
     """The functions that join the values of a warp's, a block's or a column's threads by `combine`; all threads get the result."""
+
     @compiled
     def of_warp(x):  # type: ignore[no-untyped-def]
         for distance in (16, 8, 4, 2, 1):
