@@ -99,7 +99,7 @@ def isclose(
     recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
     x, y = as_array(recorder, a), as_array(recorder, b)
-    near = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y))
+    near: Any = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y))
     result = (near & np.isfinite(y)) | (x == y)
     return result | (np.isnan(x) & np.isnan(y)) if equal_nan else result
 
