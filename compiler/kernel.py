@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Union
 
 import numpy as np
@@ -161,27 +162,32 @@ class Kernel:
         """The scope of one row."""
         return self.scopes[-1]
 
-    def walk(self) -> Iterator[Statement]:
-        for scope in self.scopes:
-            yield from scope.walk()
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """All statements, once the kernel is built."""
+        return [statement for scope in self.scopes for statement in scope.walk()]
 
-    @property
+    @cached_property
     def loops(self) -> list[Loop]:
-        return [statement for statement in self.scope.walk() if isinstance(statement, Loop)]
+        return [statement for statement in self.statements if isinstance(statement, Loop)]
 
-    def accesses(self) -> Iterator[tuple[Buffer, Index]]:
-        for statement in self.walk():
+    @cached_property
+    def accesses(self) -> list[tuple[Buffer, Index]]:
+        """What is read and written, and where."""
+        found = []
+        for statement in self.statements:
             if isinstance(statement, Store):
-                yield statement.buffer, statement.offset
+                found.append((statement.buffer, statement.offset))
             elif isinstance(statement, Value) and statement.kind == "load":
                 assert statement.buffer is not None and statement.index is not None
-                yield statement.buffer, statement.index
+                found.append((statement.buffer, statement.index))
+        return found
 
     def indices(self) -> Iterator[Index]:
         """Every index in the kernel."""
-        for _, offset in self.accesses():
+        for _, offset in self.accesses:
             yield offset
-        for statement in self.walk():
+        for statement in self.statements:
             if isinstance(statement, Value) and statement.kind == "place":
                 assert statement.index is not None
                 yield statement.index
@@ -237,31 +243,24 @@ def _walks_as_one(index: Index, outer: Axis, inner: Axis) -> bool:
 
 def in_place_pairs(kernel: Kernel) -> frozenset[tuple[int, int]]:
     """The pairs of parameters, one read and one written, that may be the same memory: every load is of the element stored."""
-    if any(isinstance(statement, Loop) for statement in kernel.walk()):
+    if kernel.loops:
         return frozenset()
-    stores: dict[int, list[Store]] = {}
-    loads: dict[int, list[Value]] = {}
-    place = {id(buffer): number for number, buffer in enumerate(kernel.buffers)}
-    for statement in kernel.walk():
+    stores: dict[Buffer, set[Index]] = {}
+    loads: dict[Buffer, set[Index]] = {}
+    late: set[Buffer] = set()  # read after something was stored: the statements of a row run in order
+    for statement in kernel.statements:
         if isinstance(statement, Store):
-            stores.setdefault(place[id(statement.buffer)], []).append(statement)
-        elif isinstance(statement, Value) and statement.kind == "load":
-            loads.setdefault(place[id(statement.buffer)], []).append(statement)
+            stores.setdefault(statement.buffer, set()).add(statement.offset)
+        elif isinstance(statement, Value) and statement.buffer is not None and statement.index is not None:
+            loads.setdefault(statement.buffer, set()).add(statement.index)
+            if stores:
+                late.add(statement.buffer)
     return frozenset(
-        (read, write)
-        for write, stored in stores.items()
-        for read in range(len(kernel.buffers))
-        if not kernel.buffers[read].output
-        and all(value.index == store.offset for value in loads.get(read, []) for store in stored)
-        and not _other_reads_later(kernel, kernel.buffers[read])
+        (place, other)
+        for place, read in enumerate(kernel.buffers)
+        for other, written in enumerate(kernel.buffers)
+        if not read.output
+        and read not in late
+        and written in stores
+        and (read not in loads or len(loads[read] | stores[written]) == 1)
     )
-
-
-def _other_reads_later(kernel: Kernel, buffer: Buffer) -> bool:
-    """Whether a value of the buffer is loaded after a store: the statements of a row run in order."""
-    stored = False
-    for statement in kernel.scope.statements:
-        stored = stored or isinstance(statement, Store)
-        if stored and isinstance(statement, Value) and statement.buffer is buffer:
-            return True
-    return False

@@ -35,13 +35,19 @@ PASSES: tuple[tuple[str, Pass], ...] = (
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Keeps Python's cycle collector from scanning a growing graph again and again; graphs have no cycles."""
+    """Keeps Python's cycle collector from scanning a growing graph again and again; graphs have no cycles.
+
+    What was made meanwhile joins the old generation without a scan: that is what freezing and unfreezing does.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

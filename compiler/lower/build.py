@@ -45,6 +45,7 @@ class Builder:
         self.placed: set[Value] = set()
         self.earlier: dict[tuple[Node, Indices], Value] = {}
         self.levels: dict[tuple[Node, Indices], int] = {}
+        self.reduces = any(operator(node.op).kind == "reduction" for node in body.nodes)
 
     def build(self, name: str) -> Kernel:
         kernel = Kernel(name, [*self.buffers.values(), *self.outputs], self.rows, self.scopes, self.body)
@@ -107,6 +108,8 @@ class Builder:
 
     def _level(self, node: Node, index: Indices) -> int:
         """How many loops must have ended before the node's value at `index` can be had."""
+        if not self.reduces:
+            return 0
         key = (node, index)
         if key in self.levels:
             return self.levels[key]

@@ -109,10 +109,10 @@ class FlatPrinter(CudaPrinter):
         """Elements a thread: 16 bytes' worth of the widest array that is walked with unit stride, or 1."""
         if not self.loops:
             return 1
-        stores = [s for s in self.kernel.walk() if isinstance(s, Store)]
+        stores = [s for s in self.kernel.statements if isinstance(s, Store)]
         sizes = [
             buffer.dtype.itemsize
-            for buffer, index in self.kernel.accesses()
+            for buffer, index in self.kernel.accesses
             if self.kernel.coef(index, self.loops[-1]) == 1
         ]
         width = VECTOR_BYTES // max(sizes, default=VECTOR_BYTES)
@@ -125,7 +125,7 @@ class FlatPrinter(CudaPrinter):
     def pays(self, width: int, stores: list[Store]) -> bool:
         """Whether as many unit-stride accesses are whole vectors as are not: the others would be spread over the warp."""
         unit = [
-            (buffer, index) for buffer, index in self.kernel.accesses() if self.kernel.coef(index, self.loops[-1]) == 1
+            (buffer, index) for buffer, index in self.kernel.accesses if self.kernel.coef(index, self.loops[-1]) == 1
         ]
         whole = sum(self.vectorised(buffer, index, width) for buffer, index in unit)
         return 2 * whole >= len(unit) and any(self.vectorised(store.buffer, store.offset, width) for store in stores)
