@@ -138,4 +138,4 @@ def _fed(graph: Graph, node: Node, given: Mapping[Node, Any]) -> np.ndarray:
         raise TypeError(
             f"graph {graph.name}: {node.name!r} is {type_text(node.shape, node.dtype)}, and was fed {array.dtype}{list(array.shape)}"
         )
-    return np.ascontiguousarray(array, node.dtype)
+    return np.asarray(array, node.dtype, order="C")

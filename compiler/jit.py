@@ -277,5 +277,5 @@ def _normal(leaf: Any) -> Any:
     if type(leaf) is ndarray:
         if leaf.dtype.isnative and not any(stride % leaf.itemsize for stride in leaf.strides):
             return leaf
-        return np.ascontiguousarray(leaf.astype(leaf.dtype.newbyteorder("=")))
+        return np.asarray(leaf.astype(leaf.dtype.newbyteorder("=")), order="C")
     return np.asarray(leaf) if isinstance(leaf, (np.generic, ndarray)) else leaf

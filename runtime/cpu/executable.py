@@ -85,7 +85,7 @@ class Executable:
         ]
         self.workspaces: list[Arrays] = []
         self.constants = {
-            k: np.ascontiguousarray(v.node.params["value"])
+            k: np.asarray(v.node.params["value"], order="C")
             for k, v in enumerate(program.values)
             if v.place == "constant"
         }

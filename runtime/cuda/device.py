@@ -94,7 +94,7 @@ class SimulatorExecutable:
         values: list[Any] = [None] * len(program.values)
         for number, value in enumerate(program.values):
             if value.place == "argument":
-                values[number] = np.ascontiguousarray(arguments[value.number])
+                values[number] = np.asarray(arguments[value.number], order="C")
             elif value.place == "constant":
                 values[number] = value.node.params["value"]
             elif value.place != "view":

@@ -82,3 +82,10 @@ def test_results_are_the_callers() -> None:
     first[:] = w[:] = 0
     second, w = graph.run(feeds, ["h", "w"])
     assert second.all() and w.all()
+
+
+def test_0d_inputs() -> None:
+    g = nf.GraphBuilder()
+    x = g.input("x", "f8")
+    (result,) = g.build(g.name("y", np.maximum(x, x))).run({"x": 2}, ["y"])
+    assert result.shape == () and result == 2

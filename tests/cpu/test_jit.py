@@ -413,3 +413,11 @@ def test_integers_that_are_needed_as_values_become_static(rng: np.random.Generat
 def test_floats_are_never_made_static() -> None:
     with pytest.raises(TypeError, match="static_argnames"):
         nf.jit(lambda x, dt: x if dt > 0.5 else -x)(np.ones(3), 0.25)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4"])
+def test_0d_arrays_stay_0d(dtype: str) -> None:
+    x = np.array(1.5, dtype)
+    given = nf.jit(lambda x: (np.maximum(x, x), x[()] + x, x.reshape(1)))(x)
+    assert [part.shape for part in given] == [(), (), (1,)]
+    assert nf.jit(lambda x: np.maximum(x, x) * np.ones(3))(x).shape == (3,)

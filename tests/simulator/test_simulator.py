@@ -127,3 +127,8 @@ def test_cuda_executable_on_a_stand_in_gpu(monkeypatch: pytest.MonkeyPatch, rng:
         big = rng.random(40_000).astype("f4")
         assert abs(nf.jit(lambda v: (v * v).sum(), target="cuda")(big) - (big.astype("f8") ** 2).sum()) < 1e-2
         assert gpu.live_after_collection() <= 4
+
+
+def test_0d_arguments_that_are_results() -> None:
+    x = np.array(0.5, "f4")
+    assert nf.jit(lambda x: (np.maximum(x, x),), target="cudasim")(x)[0].shape == ()
