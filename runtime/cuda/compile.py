@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,26 +128,25 @@ def _toolchain() -> tuple[Any, Any, Any]:
     try:
         import numba_cuda  # noqa: F401
 
-        with _names_of_older_numpy():
-            from numba import cuda
-            from numba.core import types
-            from numfuse.runtime.cuda import functions
+        from numba import cuda
+        from numba.core import types
+
+        _import_array_functions()
+        from numfuse.runtime.cuda import functions
     except ImportError as error:
         raise NoCudaError(f"target='cuda' needs numba-cuda and its toolkit packages: {PIP_LINE} ({error})") from None
     return functions, cuda, types
 
 
-@contextmanager
-def _names_of_older_numpy() -> Iterator[None]:
-    """While numba-cuda is imported: 0.30 asks for np.row_stack, which NumPy 2.5 no longer has."""
-    missing = not hasattr(np, "row_stack")
-    if missing:
-        np.row_stack = np.vstack  # type: ignore[attr-defined]
+def _import_array_functions() -> None:
+    """Imports the part of numba-cuda that asks for np.row_stack, up to 0.30, which NumPy 2.5 no longer has: it is lent the name."""
+    if hasattr(np, "row_stack"):
+        return
+    np.row_stack = np.vstack  # type: ignore[attr-defined]
     try:
-        yield
+        import numba.cuda.np.arrayobj  # noqa: F401
     finally:
-        if missing:
-            del np.row_stack  # type: ignore[attr-defined]
+        del np.row_stack  # type: ignore[attr-defined]
 
 
 def _simulating() -> bool:

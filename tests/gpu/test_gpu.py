@@ -123,7 +123,9 @@ def test_mathematical_functions(rng: np.random.Generator) -> None:
 # -- memory --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("view", ["x.T", "x[::2, ::-3]", "x[1:, 1:]", "x[:, None, :]", "np.broadcast_to(x[0], x.shape)"])
+@pytest.mark.parametrize(
+    "view", ["x.T", "x[::2, ::-3]", "x[1:, 1:]", "x[:, None, :]", "np.broadcast_to(x[0], x.shape)"]
+)
 def test_layouts(view: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((37, 53)).astype("f4")
     shown = eval(view, {"x": x, "np": np})
