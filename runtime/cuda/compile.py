@@ -127,7 +127,6 @@ def _toolchain() -> tuple[Any, Any, Any]:
         )
     try:
         import numba_cuda  # noqa: F401
-
         from numba import cuda
         from numba.core import types
 
