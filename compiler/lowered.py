@@ -221,7 +221,7 @@ class Compiled:
         """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold."""
         results = self.executable([read(leaves) for read in self._read])
         for write in self.traced.writes:
-            write_back(leaves[write.leaf] if write.leaf is not None else write.captured, results[write.result])
+            write_back(leaves[write.leaf], results[write.result])
         if not self.traced.updates:
             return self._result(results, leaves)
         result, *changed = self._result(results, leaves)

@@ -16,9 +16,12 @@ from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
+from numfuse.compiler.trace.draws import no_draws
+from numfuse.compiler.trace.errors import TracedValueError
 from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
-from numfuse.compiler.types import Spec, supported
+from numfuse.compiler.types import DTYPE_NAMES, Spec, supported
 from numfuse.runtime.cuda.array import DeviceArray
 
 
@@ -50,11 +53,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Write:
-    """A result of the graph that is put back into an argument, or a captured array, that the function wrote to."""
+    """A result of the graph that is put back into an argument that the function wrote to."""
 
     result: int
-    leaf: int | None
-    captured: np.ndarray | None = None
+    leaf: int
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def trace_function(
     ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    with without_collector():
-        result = function(*args, **kwargs)
+    with without_collector(), no_draws(function):
+        result = _called(function, args, kwargs)
     updates, changed = [], []
     for path, container, before in containers:
         now = contents(container)
@@ -148,11 +150,26 @@ def trace_function(
             updates.append(Update(path, tuple(now)))
             changed.append(tuple(now.values()))
     returned: list[Array] = []
-    result_tree = _flatten_result((result, tuple(changed)), returned)
+    result_tree = _flatten_result(recorder, (result, tuple(changed)), returned)
+    del result, changed
+    recorder.check_unchanged()
     traced = _assemble(recorder, arrays, returned)
     return Traced(
         function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options, owners_of(tree, function)
     )
+
+
+def _called(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, TracedValueError):  # NumPy asked an element of an array of its own
+            raise TracedValueError(
+                "a traced value is written into an array that NumPy made in the function (np.zeros, np.empty, ...), which cannot hold it; begin "
+                "with np.zeros_like(x), or build the result with np.stack or np.concatenate"
+                + str(error.__cause__)[str(error.__cause__).find("\n") :]
+            ) from None
+        raise
 
 
 def owners_of(tree: Tree, function: Callable[..., Any]) -> list[str]:
@@ -182,8 +199,10 @@ def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Array:
     return array
 
 
-def _flatten_result(value: Any, leaves: list[Any]) -> Tree:
-    """As `flatten`, but only traced arrays are leaves: everything else is returned as it is."""
+def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
+    """As `flatten`, but only arrays are leaves: everything else is returned as it is."""
+    if type(value) is np.ndarray and value.dtype in DTYPE_NAMES:
+        value = as_array(recorder, value)
     if isinstance(value, Array):
         leaves.append(value)
         return Tree("leaf")
@@ -191,10 +210,12 @@ def _flatten_result(value: Any, leaves: list[Any]) -> Tree:
         return Tree(
             "list" if isinstance(value, list) else "tuple",
             type(value),
-            tuple([_flatten_result(v, leaves) for v in value]),
+            tuple([_flatten_result(recorder, v, leaves) for v in value]),
         )
     if isinstance(value, dict):
-        return Tree("dict", (type(value), tuple(value)), tuple([_flatten_result(v, leaves) for v in value.values()]))
+        return Tree(
+            "dict", (type(value), tuple(value)), tuple([_flatten_result(recorder, v, leaves) for v in value.values()])
+        )
     return Tree("static", value)
 
 
@@ -202,12 +223,13 @@ def _assemble(
     recorder: Recorder, arrays: list[Array], returned: list[Array]
 ) -> tuple[Graph, list[Feed], list[Output], list[Write]]:
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
-    owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {}
-    for number, array in enumerate(arrays):
-        owners[array.storage] = (number, None)
-    by_id = {id(feed.captured): feed.captured for feed in recorder.feeds if feed.captured is not None}
-    for key, array in recorder.arrays.items():
-        owners.setdefault(array.storage, (None, by_id[key]))
+    lasting = recorder.lasting()
+    owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {
+        array.storage: (number, None) for number, array in enumerate(arrays)
+    }
+    for feed in recorder.feeds:
+        if id(feed.captured) in lasting:
+            owners.setdefault(recorder.arrays[id(feed.captured)].storage, (None, feed.captured))
     nodes: list[Node] = []
     places: dict[tuple[Node, Storage], int] = {}
 
@@ -217,7 +239,11 @@ def _assemble(
             nodes.append(node)
         return places[node, storage]
 
-    writes = [Write(result_of(storage.value, storage), *owner) for storage, owner in owners.items() if storage.written]
+    writes = [
+        Write(result_of(storage.value, storage), leaf)
+        for storage, (leaf, _) in owners.items()
+        if storage.written and leaf is not None
+    ]
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
     outputs = []
     for array in returned:

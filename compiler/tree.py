@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.trace.array import Array
+from numfuse.compiler.trace.draws import is_generator
+from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.types import Spec
 
 LEAF_TYPES = (np.ndarray, np.generic, Array, Spec)
@@ -100,6 +102,10 @@ def flatten(value: Any, leaves: list[Any], names: list[str] | None = None, name:
                 "object", (type(inside), tuple(attributes)), all_of(tuple(attributes.values()), tuple(attributes))
             )
         value = inside
+    if is_generator(value):
+        raise UnsupportedFunction(
+            f"argument {name!r} is a random generator, whose numbers would be the same at every call; draw outside, and pass the array"
+        )
     return Tree("static", value)
 
 

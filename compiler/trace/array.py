@@ -31,12 +31,13 @@ WEAK_DTYPES = {bool: np.dtype(bool), int: np.dtype("i8"), float: np.dtype("f8"),
 class Storage:
     """Memory that views share. `value` is what it holds now; `version` counts the writes."""
 
-    __slots__ = ("original", "value", "version")
+    __slots__ = ("captured", "original", "value", "version")
 
     def __init__(self, value: Node) -> None:
         self.value = value
         self.original = value
         self.version = 0
+        self.captured = False
 
     @property
     def written(self) -> bool:
@@ -161,7 +162,8 @@ class Array:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise self._no_value(
-            "conversion to a NumPy array", "leave it an array here, and convert outside the jitted function"
+            "conversion to a NumPy array",
+            "leave out np.asarray, and write to arrays that begin as np.zeros_like(x) and not as np.zeros(...), or join parts with np.concatenate",
         )
 
     def item(self, *args: int) -> Any:
@@ -214,6 +216,11 @@ class Array:
 
     def write(self, value: Node) -> None:
         """Puts `value`, of this array's shape and dtype, in place of the contents; all views see it."""
+        if self.storage.captured:
+            raise UnsupportedFunction(
+                "this writes to an array that is not an argument of the function: NumPy made it in the function (np.zeros, np.empty, ...), or it is a "
+                "global; begin with np.zeros_like(x), or pass it as an argument"
+            )
         self.storage.value = self._scattered(self.storage.value, self.steps, value)
         self.storage.version += 1
 

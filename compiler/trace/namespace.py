@@ -24,7 +24,7 @@ def call_function(recorder: Recorder, function: Any, args: Any, kwargs: dict[str
         return implementation(recorder, *args, **kwargs)
     module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
     name = f"{module}.{getattr(function, '__name__', function)}"
-    near = difflib.get_close_matches(function.__name__, supported_names(), 1, 0.6)
+    near = difflib.get_close_matches(function.__name__, supported_names(), 1, 0.66) if module == "np" else []
     hint = f"; the nearest that is: np.{near[0]}" if near else ""
     raise UnsupportedFunction(f"{name} is not supported{hint}")
 

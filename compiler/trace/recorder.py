@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import gc
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant
 from numfuse.compiler.ops import operator
-from numfuse.compiler.trace.errors import user_location
+from numfuse.compiler.trace.errors import UnsupportedFunction, user_location
 from numfuse.compiler.types import Shape, supported
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Feed:
     """What a graph input is given at each call: an argument (`leaf` counts the flattened arguments) or an array that the
-    function captured. A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules."""
+    function captured (`contents`: its checksum then). A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules."""
 
     leaf: int | None
     captured: np.ndarray | None = None
     converted: bool = False
+    contents: int = 0
+
+
+def checksum(array: np.ndarray) -> int:
+    """Of the contents; of about a million elements of a large array."""
+    return zlib.crc32(array.ravel()[:: max(1, array.size >> 20)].tobytes())
+
+
+def _root(array: np.ndarray) -> np.ndarray:
+    """The array whose memory it is."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 class Recorder:
@@ -90,6 +105,27 @@ class Recorder:
             if all(f.converted for f in behind)
             else frozenset()
         )
+
+    def lasting(self) -> set[int]:
+        """The captured arrays, by id, that outlive the traced function: something but the trace refers to them or to what they view. The
+        others were made in the function, which would make them anew at each call."""
+        captured = [feed.captured for feed in self.feeds if feed.captured is not None]
+        roots = {id(array): _root(array) for array in captured}
+        watched = {id(root) for root in roots.values()} | set(roots)
+        held: set[int] = set()
+        for holder in gc.get_referrers(*captured, *roots.values()) if captured else ():
+            if not isinstance(holder, Feed) and holder is not captured and holder is not roots:
+                held |= watched & {id(one) for one in gc.get_referents(holder)}
+        return {key for key, root in roots.items() if key in held or id(root) in held}
+
+    def check_unchanged(self) -> None:
+        """Raises UnsupportedFunction where NumPy wrote to an array after the trace had read it."""
+        for feed in self.feeds:
+            if feed.captured is not None and checksum(feed.captured) != feed.contents:
+                raise UnsupportedFunction(
+                    f"{self.name} computes with an array that is not an argument ({feed.captured.dtype}{list(feed.captured.shape)}) and then writes "
+                    "to it; make it with np.zeros_like(x) or np.stack, or compute with a copy of it"
+                )
 
     def graph(self, outputs: list[Node]) -> Graph:
         self.open = False

@@ -11,7 +11,7 @@ from numfuse.compiler.graph import NO_PARAMS, Node, constant
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
 from numfuse.compiler.trace.errors import UnsupportedFunction, telling_the_line
-from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.trace.recorder import Feed, Recorder, checksum
 from numfuse.compiler.types import Shape, broadcast, supported
 
 OPERATORS: dict[str, np.ufunc] = {
@@ -72,8 +72,9 @@ def captured(recorder: Recorder, value: Any) -> Array:
     supported(value.dtype)
     known = recorder.arrays.get(id(value))
     if known is None:
-        node = recorder.input(None, value.shape, value.dtype, Feed(None, captured=value))
+        node = recorder.input(None, value.shape, value.dtype, Feed(None, value, contents=checksum(value)))
         known = recorder.arrays[id(value)] = fresh(recorder, node)
+        known.storage.captured = True
     return known
 
 

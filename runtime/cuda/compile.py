@@ -141,11 +141,11 @@ def _import_array_functions() -> None:
     """Imports the part of numba-cuda that asks for np.row_stack, up to 0.30, which NumPy 2.5 no longer has: it is lent the name."""
     if hasattr(np, "row_stack"):
         return
-    np.row_stack = np.vstack  # type: ignore[attr-defined]
+    np.row_stack = np.vstack
     try:
         import numba.cuda.np.arrayobj  # noqa: F401
     finally:
-        del np.row_stack  # type: ignore[attr-defined]
+        del np.row_stack
 
 
 def _simulating() -> bool:
