@@ -248,7 +248,7 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
     """The driver of most passes: `rule(node, emit)` returns the node to stand in its place.
 
     The node comes with its inputs already replaced. New nodes go through `emit`; the node that the rule returns is
-    emitted by the driver, unless it is in the graph already.
+    emitted by the driver, unless it is in the graph already. Where nothing changes, the result is `graph` itself.
     """
     new: dict[Node, Node] = {node: node for node in graph.inputs}
     listed: dict[Node, None] = {}
@@ -264,4 +264,6 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
         inputs = tuple([new[source] for source in node.inputs])
         current = node if inputs == node.inputs else node.with_inputs(inputs)
         new[node] = emit(rule(current, emit))
+    if tuple(listed) == graph.nodes and all(new[node] is node for node in graph.outputs):
+        return graph
     return Graph(graph.name, graph.inputs, list(listed), [new[node] for node in graph.outputs])

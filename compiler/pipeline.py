@@ -80,9 +80,13 @@ def optimize(graph: Graph, target: Target, *, last: str = "fuse", trail: Trail |
     if last not in names:
         raise KeyError(f"unknown pass {last!r}; the passes are {', '.join(names)}")
     trail = trail if trail is not None else Trail()
+    settled: Graph | None = None
     for name, run in PASSES[: names.index(last) + 1]:
         start = time.perf_counter()
-        graph = run(graph, target)
+        if not (name == "tidy" and graph is settled):  # nothing has changed since the passes that it repeats
+            graph = run(graph, target)
+        if name == "dead":
+            settled = graph
         trail.stages.append(Stage(name, graph, time.perf_counter() - start))
         if trail.check:
             graph.check()
