@@ -143,8 +143,8 @@ class Index(Keyed):
         sums = dict(self.terms)
         for atom, coef in other.terms:
             sums[atom] = sums.get(atom, 0) + coef
-        _recombine(sums)
-        return Index(self.const + other.const, tuple([(atom, coef) for atom, coef in sums.items() if coef]))
+        const = self.const + other.const + _recombine(sums)
+        return Index(const, tuple([(atom, coef) for atom, coef in sums.items() if coef]))
 
     def __mul__(self, factor: int) -> Index:
         if factor == 1:
@@ -207,15 +207,18 @@ class Index(Keyed):
 ZERO = Index(0)
 
 
-def _recombine(sums: dict[Atom, int]) -> None:
-    """`x // n * n + x % n` is `x`, where x is a single atom."""
+def _recombine(sums: dict[Atom, int]) -> int:
+    """Writes `x // n * n + x % n` as `x`; returns the constant that comes with it."""
+    const = 0
     for atom in [atom for atom in sums if isinstance(atom, Mod)]:
         quotient = Floor(atom.inner, atom.n)
-        inner = atom.inner
-        if quotient in sums and sums[quotient] == sums[atom] * atom.n and inner.const == 0 and len(inner.terms) == 1:
-            (whole, step), coef = inner.terms[0], sums.pop(atom)
+        if quotient in sums and sums[quotient] == sums[atom] * atom.n:
+            coef = sums.pop(atom)
             del sums[quotient]
-            sums[whole] = sums.get(whole, 0) + coef * step
+            const += coef * atom.inner.const
+            for whole, step in atom.inner.terms:
+                sums[whole] = sums.get(whole, 0) + coef * step
+    return const
 
 
 def axis_index(axis: Axis) -> Index:

@@ -6,19 +6,18 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
+from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
 from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, owners_of, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import TracedValueError
 from numfuse.compiler.tree import Instance, Static, Tree
-from numfuse.compiler.types import Spec
 from numfuse.runtime import devices, log
-from numfuse.runtime.cuda.array import DeviceArray
 
 ndarray = np.ndarray
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -63,6 +62,7 @@ class JitFunction:
             raise ValueError(
                 f"{function.__qualname__} has no argument {sorted(unknown)[0]!r}; it has {', '.join(self._signature.parameters)}"
             )
+        self._static_places = self._places()
         self._disabled = os.environ.get("NUMFUSE_DISABLE_JIT", "0") not in ("", "0")
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -74,44 +74,49 @@ class JitFunction:
     # -- calling -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves = args
-        key: list[Any] = []
-        if kwargs:
-            leaves = (*args, *kwargs.values())
-            key += [len(args), *kwargs]
-        else:
+        if not kwargs:
             result = self._entry(*args)  # the last call's kind, checked in machine code
             if result is not NotImplemented:
                 return result
-        for leaf in leaves:
-            kind = type(leaf)
-            if kind is ndarray:
-                key.append((leaf.dtype, leaf.shape, leaf.strides))
-            elif kind is float or kind is int:
-                key.append(kind)
-            else:
-                return self._call(args, kwargs)
-        known = self._fast.get(tuple(key))
+        leaves: list[Any] = []
+        try:
+            key = self._kind(args, kwargs, leaves)
+        except Unfamiliar:
+            return self._call(args, kwargs)
+        known = self._fast.get(key)
         if known is None:
-            return self._call(args, kwargs, tuple(key))
+            return self._call(args, kwargs, key)
         self._entry = known.entry
-        return known.compiled.run(leaves, (args, kwargs))
+        compiled = known.compiled
+        if not compiled.direct:
+            return self._run(compiled, leaves, args, kwargs)
+        return compiled.run(leaves, (args, kwargs))
+
+    def _kind(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Hashable:
+        if self._static:
+            places, names = self._static_places, self._static
+            key = [static_kind(a) if k in places else kind_of(a, leaves) for k, a in enumerate(args)]
+            key += [(n, static_kind(a) if n in names else kind_of(a, leaves)) for n, a in kwargs.items()]
+            return tuple(key)
+        if not kwargs:
+            return tuple([kind_of(argument, leaves) for argument in args])
+        key = [kind_of(argument, leaves) for argument in args]
+        return (*key, *[(name, kind_of(argument, leaves)) for name, argument in kwargs.items()])
 
     def _call_method(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._call((Instance(instance), *args), kwargs)
+        return self(Instance(instance), *args, **kwargs)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], flat: tuple[Any, ...] | None = None) -> Any:
-        """The general way; a call whose arguments are all plain arrays and numbers is known by `flat` from then on."""
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Hashable = None) -> Any:
+        """The general way. The call is known by `key` from then on, where it has one."""
         leaves, names, tree = self._flatten(args, kwargs)
         if self._disabled or any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
             return self._plain(args, kwargs)
-        leaves = [_known_array(leaf) for leaf in leaves]
+        leaves = [known_array(leaf) for leaf in leaves]
         kinds = [leaf_of(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
-        key = (tree, tuple(kinds))
-        compiled = self._known.get(key)
+        compiled = self._known.get((tree, tuple(kinds)))
         if compiled is None:
             with self._lock:
-                compiled = self._known.get(key)
+                compiled = self._known.get((tree, tuple(kinds)))
                 if compiled is None:
                     log.message("compile", f"{self!r} for {', '.join(str(kind.spec) for kind in kinds)}")
                     try:
@@ -119,17 +124,26 @@ class JitFunction:
                     except TracedValueError as error:
                         self._make_static(error, tree, kinds)
                         return self._call(args, kwargs)
-                    self._known[key] = compiled = traced.lower().compile()
+                    self._known[tree, tuple(kinds)] = compiled = traced.lower().compile()
+        if key is not None:
+            plain = compiled.direct and not kwargs and not self._static
+            entry = compiled.entry(key) if plain else None  # type: ignore[arg-type]
+            self._fast[key] = Known(compiled, entry or _not_known)
+        return self._run(compiled, leaves, args, kwargs)
+
+    def _run(self, compiled: Compiled, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if compiled.overlapping(leaves):
             log.message("compile", f"{self!r}: arguments that it writes to share memory; NumPy runs it")
             return self._plain(args, kwargs)
-        if flat is not None and compiled.direct and not self._static:
-            self._fast[flat] = Known(compiled, (None if kwargs else compiled.entry(flat)) or _not_known)
-        return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
+        return compiled.run([normal(leaf) for leaf in leaves], (args, kwargs))
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args = tuple([arg.value if isinstance(arg, Instance) else arg for arg in args])
         return self.function(*args, **kwargs)
+
+    def _places(self) -> frozenset[int]:
+        """The positions of the static arguments."""
+        return frozenset([k for k, name in enumerate(self._signature.parameters) if name in self._static])
 
     def _trace(self, tree: Tree, kinds: Sequence[Leaf], names: Sequence[str]) -> Traced:
         return trace_function(
@@ -138,13 +152,14 @@ class JitFunction:
 
     def _make_static(self, error: TracedValueError, tree: Tree, kinds: Sequence[Leaf]) -> None:
         """Makes the integers static whose value the function asked for; raises `error` where it asked for something else."""
-        owners = owners_of(tree, self.function)
+        owners = owners_of(tree, self._signature)
         wanted = {owners[leaf] for leaf in error.leaves} & set(self._signature.parameters)
         leaves = [kind for owner, kind in zip(owners, kinds, strict=True) if owner in wanted]
         if not wanted or any(kind.weak is not int for kind in leaves):
             raise error
         log.message("compile", f"{self!r} needs the value of {', '.join(sorted(wanted))}: static from now on")
         self._static |= wanted
+        self._static_places = self._places()
         self._fast.clear()
         self._entry = _not_known
 
@@ -156,7 +171,7 @@ class JitFunction:
             args, kwargs = bound.args, bound.kwargs
         leaves: list[Any] = []
         names: list[str] = []
-        return leaves, names, flatten_call(self.function, args, kwargs, leaves, names)
+        return leaves, names, flatten_call(self._signature, args, kwargs, leaves, names)
 
     # -- stages ------------------------------------------------------------------------------------------------------
 
@@ -164,7 +179,7 @@ class JitFunction:
         """The function as a graph, for these arguments: arrays, or specs of them (`numfuse.spec`)."""
         while True:
             leaves, names, tree = self._flatten(args, kwargs)
-            kinds = [leaf_of(_known_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
+            kinds = [leaf_of(known_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
             try:
                 return self._trace(tree, kinds, names)
             except TracedValueError as error:
@@ -244,7 +259,7 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Calls a compiled function as the traced one is called, after checking that the arguments are of its kind."""
     leaves, names, tree = JitFunction(compiled.traced.function, compiled.traced.options)._flatten(args, kwargs)
-    leaves = [_known_array(leaf) for leaf in leaves]
+    leaves = [known_array(leaf) for leaf in leaves]
     expected = compiled.traced.leaves
     if tree != compiled.traced.arguments or len(leaves) != len(expected):
         raise TypeError("the compiled function was traced with arguments of another structure, or other static values")
@@ -255,27 +270,4 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
             raise TypeError(
                 f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
             )
-    return compiled.run([_normal(leaf) for leaf in leaves], (args, kwargs))
-
-
-def _known_array(leaf: Any) -> Any:
-    """Arrays of other libraries as ndarrays or device arrays, without a copy."""
-    if isinstance(leaf, (ndarray, np.generic, int, float, complex, Array, DeviceArray, Spec)):
-        return leaf
-    on_device = hasattr(leaf, "__cuda_array_interface__")
-    if not on_device and hasattr(leaf, "__dlpack_device__"):
-        on_device = leaf.__dlpack_device__()[0] in (2, 13)  # CUDA, CUDA managed
-    if on_device:
-        from numfuse.runtime.cuda.gpu import gpu
-
-        return DeviceArray.from_foreign(gpu(), leaf)
-    return np.from_dlpack(leaf) if hasattr(leaf, "__dlpack__") else np.asarray(leaf)
-
-
-def _normal(leaf: Any) -> Any:
-    """What kernels take: NumPy scalars as 0-d arrays; copies of arrays in a foreign byte order or with odd strides."""
-    if type(leaf) is ndarray:
-        if leaf.dtype.isnative and not any(stride % leaf.itemsize for stride in leaf.strides):
-            return leaf
-        return np.asarray(leaf.astype(leaf.dtype.newbyteorder("=")), order="C")
-    return np.asarray(leaf) if isinstance(leaf, (np.generic, ndarray)) else leaf
+    return compiled.run([normal(leaf) for leaf in leaves], (args, kwargs))

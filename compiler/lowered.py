@@ -161,7 +161,7 @@ class Compiled:
     def entry(self, specs: Sequence[Any]) -> Callable[..., Any] | None:
         """A callable for arguments of these specs (dtype, shape, strides in bytes) that does a whole call; None where it takes more."""
         in_order = [feed.leaf for feed in self.traced.feeds] == list(range(len(specs)))
-        arrays = all(isinstance(spec, tuple) for spec in specs)
+        arrays = all(isinstance(spec, tuple) and isinstance(spec[0], np.dtype) for spec in specs)
         if not (in_order and arrays and self.simple is not None and hasattr(self.executable, "entry")):
             return None
         return self.executable.entry(specs)

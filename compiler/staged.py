@@ -155,7 +155,15 @@ def trace_function(
     recorder.check_unchanged()
     traced = _assemble(recorder, arrays, returned)
     return Traced(
-        function, *traced[:2], list(leaves), tree, result_tree, *traced[2:], updates, options, owners_of(tree, function)
+        function,
+        *traced[:2],
+        list(leaves),
+        tree,
+        result_tree,
+        *traced[2:],
+        updates,
+        options,
+        owners_of(tree, inspect.signature(function)),
     )
 
 
@@ -172,17 +180,17 @@ def _called(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         raise
 
 
-def owners_of(tree: Tree, function: Callable[..., Any]) -> list[str]:
+def owners_of(tree: Tree, signature: inspect.Signature) -> list[str]:
     """For each leaf of a call, the name of the argument that it belongs to."""
     positional, keywords = tree.children
-    labels = [*labels_of(function, len(positional.children)), *keywords.static[1]]
+    labels = [*labels_of(signature, len(positional.children)), *keywords.static[1]]
     parts = (*positional.children, *keywords.children)
     return [label for label, part in zip(labels, parts, strict=True) for _ in range(part.leaves)]
 
 
-def labels_of(function: Callable[..., Any], count: int) -> list[str]:
+def labels_of(signature: inspect.Signature, count: int) -> list[str]:
     """What to call `count` positional arguments."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = signature.parameters.values()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "x")
     return [names[k] if k < len(names) else f"{rest}_{k - len(names)}" for k in range(count)]
@@ -297,11 +305,11 @@ def leaf_of(value: Any, path: str) -> Leaf:
 
 
 def flatten_call(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str]
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], names: list[str]
 ) -> Tree:
     """The tree and leaves of a call."""
     positional = [
-        flatten(value, leaves, names, label) for value, label in zip(args, labels_of(function, len(args)), strict=True)
+        flatten(value, leaves, names, label) for value, label in zip(args, labels_of(signature, len(args)), strict=True)
     ]
     keywords = [flatten(value, leaves, names, name) for name, value in kwargs.items()]
     return Tree(

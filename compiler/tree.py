@@ -169,6 +169,8 @@ def _hashable(value: Any) -> Hashable:
     """`value` where it is hashable, else its identity; types that are equal to others (True and 1) are told apart."""
     if isinstance(value, tuple):
         return tuple([_hashable(part) for part in value])
+    if isinstance(value, float):
+        return type(value).__name__, value.hex()  # 0.0 and -0.0 are two values
     try:
         hash(value)
     except TypeError:

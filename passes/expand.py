@@ -1,7 +1,7 @@
 """Writes operators that no kernel has as ones that kernels have.
 
-argmax and argmin become a maximum and the least place that holds it; the product of a computed matrix and a vector
-becomes a sum of products, so that the matrix is never put in memory.
+argmax and argmin become a maximum and the least place that holds it. The product of two vectors becomes a sum of products, and so does
+that of a computed matrix and a vector, so that the matrix is never put in memory.
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ def _arg_extremum(node: Node, emit: Emit) -> Node:
     is_best = do("equal", source, do("reshape", best, shape=kept))
     if source.dtype.kind == "f":  # the first NaN wins
         is_best = do("logical_or", is_best, do("isnan", source))
-    places = do("iota", shape=source.shape, axis=axis, dtype=np.dtype("i8"))
-    beyond = emit(constant(np.int64(source.shape[axis])))
-    return make("min", (do("where", is_best, places, beyond),), node.where, axis=(axis,))
+    dtype = np.dtype("i4" if source.shape[axis] < 2**31 else "i8")
+    places = do("iota", shape=source.shape, axis=axis, dtype=dtype)
+    beyond = emit(constant(dtype.type(source.shape[axis])))
+    least = do("min", do("where", is_best, places, beyond), axis=(axis,))
+    return make("astype", (least,), node.where, dtype=node.dtype)
 
 
 def _matmul(node: Node, emit: Emit) -> Node:
     left, right = node.inputs
     matrix, vector = (left, right) if right.shape[-1] == 1 else (right, left)
-    if 1 not in (left.shape[-2], right.shape[-1]) or not _computed(matrix) or node.dtype.char in "?e":
+    of_vectors = left.shape[-2] == right.shape[-1] == 1
+    if 1 not in (left.shape[-2], right.shape[-1]) or not (of_vectors or _computed(matrix)) or node.dtype.char in "?e":
         return node
     if matrix is right:  # (1, k) @ (k, m): columns of the matrix become rows
         ndim = len(right.shape)

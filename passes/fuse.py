@@ -14,7 +14,7 @@ from numfuse.compiler.graph import Graph, Node, is_scalar
 from numfuse.compiler.index import Axis
 from numfuse.compiler.ops import operator, scalar_code
 from numfuse.compiler.ops.views import broadcast_index
-from numfuse.compiler.types import size_of
+from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
 from numfuse.passes.outline import outline
 
@@ -154,12 +154,13 @@ class Fuser:
 
     def _aliasable(self, node: Node) -> bool:
         """Whether the view of its operand's memory can be had without a copy, whatever the operand's strides are."""
+        moves = node.op == "reshape" and _without_ones(node.shape) != _without_ones(node.inputs[0].shape)
         (source,) = node.inputs
         while operator(source.op).kind == "view":
-            if node.op == "reshape":
+            if moves:
                 return False
             (source,) = source.inputs
-        return source.op != "constant" and (node.op != "reshape" or source.op != "input")
+        return source.op != "constant" and not (moves and source.op == "input")
 
     def _place_whole(self, node: Node) -> None:
         """Inputs, array constants and library calls: clusters read them from memory."""
@@ -252,9 +253,10 @@ class Fuser:
                 (source,) = node.inputs
                 inside = self._reduced_index(node, cluster, index)
                 axes = frozenset([axis for part in inside for axis in part.axes])
-                self._demand(
-                    source, cluster, inside, axes | (frozenset(cluster.rows) if cluster.rows is not None else loops)
-                )
+                around = frozenset(cluster.rows) if cluster.rows is not None else loops
+                if node.params.get("block"):  # the reduced axis walks all blocks
+                    around -= index[-1].axes
+                self._demand(source, cluster, inside, axes | around)
             elif row.pull is not None:
                 shapes = [source.shape for source in node.inputs]
                 for case in row.pull(shapes, node.params, node.shape, index):
@@ -347,6 +349,10 @@ class Fuser:
 def in_kernels(node: Node) -> bool:
     """Whether kernels can compute this elementwise node; what they cannot is a library call."""
     return scalar_code(node.op, *[source.dtype for source in node.inputs]) is not None
+
+
+def _without_ones(shape: Shape) -> list[int]:
+    return [extent for extent in shape if extent != 1]
 
 
 def reduced_length(node: Node) -> int:

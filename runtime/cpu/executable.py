@@ -23,9 +23,9 @@ from numfuse.runtime.cpu.threads import thread_count
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
 
-BYTES_PER_SECOND, FLOPS_PER_SECOND = 10e9, 20e9
+BYTES_PER_SECOND, FLOPS_PER_SECOND = 25e9, 20e9
 """A cautious guess at one core, to tell kernels that are worth sharing from those that are not."""
-SHARED_SECONDS = 60e-6
+SHARED_SECONDS = 200e-6
 """A kernel that takes one core less than this is not worth waking another for."""
 PIECE_SECONDS = 20e-6
 HELD_SECONDS = 20e-6

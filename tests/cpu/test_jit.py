@@ -487,3 +487,38 @@ def test_0d_arrays_stay_0d(dtype: str) -> None:
     given = nf.jit(lambda x: (np.maximum(x, x), x[()] + x, x.reshape(1)))(x)
     assert [part.shape for part in given] == [(), (), (1,)]
     assert nf.jit(lambda x: np.maximum(x, x) * np.ones(3))(x).shape == (3,)
+
+
+def test_calls_of_every_kind_are_known_again() -> None:
+    """The second call of a kind takes the fast way, and must not mistake one kind for another."""
+    traces = []
+
+    def f(x, more=None, flag=True, scale=1.0, name="a", **rest):
+        traces.append(1)
+        parts = list(more.values()) if isinstance(more, dict) else more or []
+        total = sum(parts, x) * scale
+        return -total if flag else (total, rest.get("y", 0))
+
+    fused = nf.jit(f, static_argnames=("name",))
+    x, y = X[0], X[1]
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((x,), {}), ((x, [y]), {}), ((x, (y, y)), {}), ((x, {"a": y}), {}), ((x, {"b": y, "a": x}), {}), ((x,), {"flag": False}),
+        ((x,), {"flag": 1}), ((x, None, True), {}), ((x, None, True, 2), {}), ((x, None, True, 2.0), {}), ((x, None, True, np.float32(2)), {}),
+        ((x, None, False, 2.0), {"y": y}), ((x.astype("f4"),), {}), ((x[::2],), {}), ((x,), {"name": "b"}), ((x,), {"name": 0.0}),
+        ((x,), {"name": -0.0}), ((x,), {"name": (1, True)}), ((x,), {"name": (1, 1)}), ((np.float64(2),), {}), ((np.array(2.0),), {}), ((3,), {}),
+        ((x, [1, 2.0, np.int8(3)]), {}), ((x.astype(">f8"),), {}),
+    ]  # fmt: skip
+    for _ in range(2):
+        for args, kwargs in calls:
+            wanted = f(*args, **kwargs)
+            close(fused(*args, **kwargs), wanted)
+        traces.append(0)
+    first = traces.index(0)
+    assert traces.count(1) - 2 * len(calls) == first - len(calls), "the second round traces nothing"
+
+
+def test_static_zeros_are_told_apart() -> None:
+    fused = nf.jit(lambda x, zero: np.copysign(x, zero), static_argnames="zero")
+    x = np.ones(3)
+    for zero in (0.0, -0.0, 0.0):
+        close(fused(x, zero), np.copysign(x, zero))

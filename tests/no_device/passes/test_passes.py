@@ -179,9 +179,10 @@ def test_expand_argmax() -> None:
         %3: bool[3,4] = equal(%x, %2)
         %4: bool[3,4] = isnan(%x)
         %5: bool[3,4] = logical_or(%3, %4)
-        %6: i64[3,4] = iota(axis=1, dtype=i64, shape=(3, 4))
-        %7: i64[3,4] = where(%5, %6, 4:i64)
-        %8: i64[3] = min(%7, axis=(1,))
+        %6: i32[3,4] = iota(axis=1, dtype=i32, shape=(3, 4))
+        %7: i32[3,4] = where(%5, %6, 4:i32)
+        %8: i32[3] = min(%7, axis=(1,))
+        %9: i64[3] = astype(%8, dtype=i64)
         """,
     )
     for values in ([1.0, np.nan, np.nan, 2.0], [-np.inf] * 4, [3.0, 3.0, 1.0, 3.0], [0.0, -0.0, 0.0, -1.0]):
