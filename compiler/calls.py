@@ -6,7 +6,6 @@ call, so it takes the shortest way for common types; what it does not know is `U
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ class Unfamiliar(Exception):
     """An argument of a type that the fast way does not know."""
 
 
-def kind_of(value: Any, leaves: list[Any]) -> Hashable:
+def kind_of(value: Any, leaves: list[Any]) -> Any:
     """What a call's compiled code depends on in an argument; its arrays and numbers are appended to `leaves`, in the order of `tree.flatten`."""
     kind = type(value)
     if kind is ndarray:
@@ -51,7 +50,7 @@ def kind_of(value: Any, leaves: list[Any]) -> Hashable:
     raise Unfamiliar
 
 
-def static_kind(value: Any) -> Hashable:
+def static_kind(value: Any) -> Any:
     """The same for a static argument: its value and type."""
     kind = type(value)
     if kind is int or kind in STATIC:
