@@ -232,3 +232,13 @@ def test_the_simulator_cannot_be_had_any_more() -> None:
     nf.jit(lambda x: x + 1, target="cuda")(np.ones(3))
     with pytest.raises(RuntimeError, match="NUMBA_ENABLE_CUDASIM"):
         nf.jit(lambda x: x + 2, target="cudasim")(np.ones(3))
+
+
+def test_calls_from_other_threads(rng: np.random.Generator) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    x = rng.standard_normal((64, 1000))
+    function = nf.jit(CASES["softmax"].function, target="cuda")
+    with ThreadPoolExecutor(4) as threads:
+        for result in threads.map(lambda k: function(x + k), range(12)):
+            close(result, CASES["softmax"].function(x))
