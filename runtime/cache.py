@@ -215,6 +215,7 @@ def versions(packages: Sequence[str], functions: Path) -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     code = hashlib.sha256()
-    for file in [Path(__file__).with_name("scalars.py"), *sorted(functions.glob("*.py"))]:
+    here = Path(__file__).parent
+    for file in [here / "scalars.py", here / "intrinsics.py", *sorted(functions.glob("*.py"))]:
         code.update(file.read_bytes())
     return "|".join([*found, code.hexdigest()])

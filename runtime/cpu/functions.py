@@ -13,8 +13,10 @@ from typing import Any
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
 import numba
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
+from numfuse.runtime import intrinsics
+from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define
 from numpy import (  # noqa: F401
     bool_,
@@ -34,8 +36,6 @@ from numpy import (  # noqa: F401
     uint64,
 )  # fmt: skip
 
-I32, I64 = ir.IntType(32), ir.IntType(64)
-FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
 VECTOR_WIDTHS = (("b", 16), ("d", 32), ("e", 64))
 """libmvec's x86 variants by the letter in their names, and the bytes of a vector: SSE4, AVX2, AVX-512."""
 
@@ -68,7 +68,7 @@ def call_c(builder: ir.IRBuilder, symbol: str, args: list[Any]) -> Any:
     scalar = args[0].type
     symbol += "f" if scalar == FLOAT else ""
     module = builder.module
-    function = cgutils.get_or_insert_function(module, ir.FunctionType(scalar, [scalar] * len(args)), symbol)
+    function = external(builder, symbol, scalar, [scalar] * len(args))
     for attribute in ("readnone", "nounwind"):
         function.attributes.add(attribute)
     call = builder.call(function, args)
@@ -79,7 +79,7 @@ def call_c(builder: ir.IRBuilder, symbol: str, args: list[Any]) -> Any:
         call.attributes.add(f'"vector-function-abi-variant"="{told}"')
         for name, width in variants:
             vector = ir.VectorType(scalar, width)
-            declared = cgutils.get_or_insert_function(module, ir.FunctionType(vector, [vector] * len(args)), name)
+            declared = external(builder, name, vector, [vector] * len(args))
             _keep_declared(module, declared)
     return call
 
@@ -117,9 +117,7 @@ def llvm_function(name: str, arity: int = 1, flags: tuple[str, ...] = ()) -> Any
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         kind = args[0].type
         suffix = {FLOAT: "f32", DOUBLE: "f64"}.get(kind) or f"i{kind.width}"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind] * arity), f"llvm.{name}.{suffix}"
-        )
+        function = external(builder, f"llvm.{name}.{suffix}", kind, [kind] * arity)
         return builder.call(function, args, fastmath=flags)
 
     if arity == 1:
@@ -146,9 +144,7 @@ def float_call(name: str, flags: tuple[str, ...] = ()) -> Callable[..., Any]:
     def call(builder: ir.IRBuilder, *args: Any) -> Any:
         kind = args[0].type
         suffix = "f32" if kind == FLOAT else "f64"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.{suffix}"
-        )
+        function = external(builder, f"llvm.{name}.{suffix}", kind, [kind] * len(args))
         return builder.call(function, args, fastmath=flags)
 
     return call
@@ -207,34 +203,6 @@ fold_add, fold_multiply = _fold("fadd"), _fold("fmul")
 
 
 @intrinsic
-def local(typing: Any, length: Any, dtype: Any) -> Any:
-    """Memory on the thread's stack, as a pointer."""
-    if not isinstance(length, types.Literal):
-        return None
-    element = dtype.dtype if hasattr(dtype, "dtype") else types.boolean
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        with builder.goto_entry_block():
-            memory = builder.alloca(context.get_data_type(element), length.literal_value)
-            memory.align = 64
-        return memory
-
-    return types.CPointer(element)(length, dtype), codegen  # type: ignore[attr-defined]
-
-
-@intrinsic
-def from_half(typing: Any, bits: Any) -> Any:
-    return types.float32(types.uint16), lambda c, b, s, a: b.fpext(
-        b.bitcast(b.trunc(a[0], ir.IntType(16)) if a[0].type.width > 16 else a[0], HALF), FLOAT
-    )
-
-
-@intrinsic
-def to_half(typing: Any, x: Any) -> Any:
-    return types.uint16(types.float32), lambda c, b, s, a: b.bitcast(b.fptrunc(a[0], HALF), ir.IntType(16))
-
-
-@intrinsic
 def half(typing: Any, x: Any) -> Any:
     """Rounds to float16. A float64 goes through a float32 that is rounded to odd, so that it is rounded once in effect."""
 
@@ -261,15 +229,6 @@ def round_to_odd(builder: ir.IRBuilder, value: Any) -> Any:
 
 
 @intrinsic
-def signbit(typing: Any, x: Any) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        integer = I32 if args[0].type == FLOAT else I64
-        return builder.icmp_signed("<", builder.bitcast(args[0], integer), ir.Constant(integer, 0))
-
-    return types.boolean(x), codegen
-
-
-@intrinsic
 def count_ones(typing: Any, x: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         count = builder.ctpop(args[0])
@@ -279,68 +238,16 @@ def count_ones(typing: Any, x: Any) -> Any:
     return types.uint8(x), codegen
 
 
-@intrinsic
-def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        kind, by = args[0].type, args[1]
-        by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
-        symbol = "ldexpf" if kind == FLOAT else "ldexp"
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by]
-        )
-
-    return x(x, exponent), codegen
-
-
-@intrinsic
-def like(typing: Any, x: Any, number: Any) -> Any:
-    """`number` in the type of `x`."""
-    number = types.unliteral(number)  # type: ignore[attr-defined]
-    return x(x, number), lambda context, builder, signature, args: context.cast(builder, args[1], number, x)
-
-
-@intrinsic
-def complex_like(typing: Any, z: Any, real: Any, imag: Any) -> Any:
-    """A complex number of z's type from its parts."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        number = context.make_complex(builder, z)
-        number.real, number.imag = args[1:]
-        return number._getvalue()
-
-    return z(z, real, imag), codegen
-
-
-@intrinsic
-def width(typing: Any, x: Any) -> Any:
-    """The bits of an integer."""
-    return types.int64(x), lambda context, builder, signature, args: ir.Constant(I64, x.bitwidth)
-
-
-def _frexp(result: int) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        symbol = "frexpf" if kind == FLOAT else "frexp"
-        with builder.goto_entry_block():
-            exponent = builder.alloca(I32)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol
-        )
-        mantissa = builder.call(function, [args[0], exponent])
-        return builder.load(exponent) if result else mantissa
-
-    return intrinsic(lambda typing, x: ((types.int32 if result else x)(x), codegen))
-
-
-frexp_mantissa, frexp_exponent = _frexp(0), _frexp(1)
-
-
 def _modulus(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
     return call_c(builder, "hypot", [builder.extract_value(args[0], part) for part in (0, 1)])
 
 
 modulus = intrinsic(lambda typing, z: (z.underlying_float(z), _modulus))
-_PRIMITIVES = {**globals(), **{name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY}}
+_PRIMITIVES = {
+    **globals(),
+    **intrinsics.define(intrinsic, lambda name, kind: name + ("f" if kind == FLOAT else ""), alignment=64),
+    **{name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY},
+}
 
 NAMES: dict[str, Any] = {**_PRIMITIVES, **define(numba.njit(error_model="numpy"), _PRIMITIVES)}
 """What printed kernels find: every name that the operator table's code uses."""

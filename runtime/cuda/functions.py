@@ -11,10 +11,11 @@ from typing import Any
 
 import llvmlite.ir as ir
 from numba.core import types
-from numba.cuda import cgutils
 from numba.cuda.extending import intrinsic
+from numfuse.runtime import intrinsics
 from numfuse.runtime.cuda import memory, teams
 from numfuse.runtime.cuda.device_functions import compiled
+from numfuse.runtime.intrinsics import FLOAT, HALF, I8, I32, I64, external
 from numfuse.runtime.scalars import define
 from numpy import (  # noqa: F401
     bool_,
@@ -34,9 +35,6 @@ from numpy import (  # noqa: F401
     uint64,
 )  # fmt: skip
 
-I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
-
 
 def one(codegen: Callable[..., Any], result: Callable[[Any], Any] = lambda x: x) -> Any:
     """An intrinsic of one operand."""
@@ -53,11 +51,13 @@ def two(codegen: Callable[..., Any]) -> Any:
 # -- scalars -------------------------------------------------------------------------------------------------------------
 
 
+def _symbol(name: str, kind: Any) -> str:
+    return f"__nv_{name}{'f' if kind == FLOAT else ''}"
+
+
 def _libdevice(builder: ir.IRBuilder, name: str, *args: Any) -> Any:
     kind = args[0].type
-    symbol = f"__nv_{name}{'f' if kind == FLOAT else ''}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * len(args)), symbol)
-    return builder.call(function, args)
+    return builder.call(external(builder, _symbol(name, kind), kind, [kind] * len(args)), args)
 
 
 def libdevice(name: str, arity: int = 1) -> Any:
@@ -127,91 +127,13 @@ _BINARY = {
 }
 
 
-def _bits_of(x: Any) -> ir.IntType:
-    return I32 if x.type == FLOAT else I64
-
-
-signbit = one(
-    lambda builder, x: builder.icmp_signed("<", builder.bitcast(x, _bits_of(x)), ir.Constant(_bits_of(x), 0)),
-    lambda x: types.boolean,
-)
-
-
-@intrinsic
-def like(typing: Any, x: Any, number: Any) -> Any:
-    """`number` in the type of `x`."""
-    number = types.unliteral(number)  # type: ignore[attr-defined]
-    return x(x, number), lambda context, builder, signature, args: context.cast(builder, args[1], number, x)
-
-
-@intrinsic
-def complex_like(typing: Any, z: Any, real: Any, imag: Any) -> Any:
-    """A complex number of z's type from its parts."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        number = context.make_complex(builder, z)
-        number.real, number.imag = args[1:]
-        return number._getvalue()
-
-    return z(z, real, imag), codegen
-
-
-@intrinsic
-def width(typing: Any, x: Any) -> Any:
-    """The bits of an integer."""
-    return types.int64(x), lambda context, builder, signature, args: ir.Constant(I64, x.bitwidth)
-
-
 @intrinsic
 def count_ones(typing: Any, x: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         wide = args[0] if args[0].type == I64 else builder.zext(args[0], I64)
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, [I64]), "__nv_popcll")
-        return builder.trunc(builder.call(function, [wide]), I8)
+        return builder.trunc(builder.call(external(builder, "__nv_popcll", I32, [I64]), [wide]), I8)
 
     return types.uint8(x), codegen
-
-
-@intrinsic
-def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        kind, by = args[0].type, args[1]
-        by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
-        symbol = "__nv_ldexpf" if kind == FLOAT else "__nv_ldexp"
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, I32]), symbol), [args[0], by]
-        )
-
-    return x(x, exponent), codegen
-
-
-def _frexp(result: int) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        with builder.goto_entry_block():
-            exponent = builder.alloca(I32)
-        symbol = "__nv_frexpf" if kind == FLOAT else "__nv_frexp"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind, I32.as_pointer()]), symbol
-        )
-        mantissa = builder.call(function, [args[0], exponent])
-        return builder.load(exponent) if result else mantissa
-
-    return intrinsic(lambda typing, x: ((types.int32 if result else x)(x), codegen))
-
-
-@intrinsic
-def from_half(typing: Any, bits: Any) -> Any:
-    return types.float32(types.uint16), lambda context, builder, signature, args: builder.fpext(
-        builder.bitcast(args[0], HALF), FLOAT
-    )
-
-
-@intrinsic
-def to_half(typing: Any, x: Any) -> Any:
-    return types.uint16(types.float32), lambda context, builder, signature, args: builder.bitcast(
-        builder.fptrunc(args[0], HALF), I16
-    )
 
 
 half = one(lambda builder, x: builder.fpext(builder.fptrunc(x, HALF), FLOAT), lambda x: types.float32)
@@ -228,11 +150,13 @@ modulus = intrinsic(
 _PRIMITIVES: dict[str, Any] = {
     **{name: value for name, value in globals().items() if not name.startswith("_")},
     **memory.NAMES,
+    **intrinsics.define(intrinsic, _symbol, alignment=16),
     **{name: libdevice(_LIBDEVICE_NAMES.get(name, name)) for name in _UNARY},
     **{name: libdevice(symbol, 2) for name, symbol in _BINARY.items()},
-    "frexp_mantissa": _frexp(0),
-    "frexp_exponent": _frexp(1),
 }
+
+
+like = _PRIMITIVES["like"]
 
 
 def _like_first(combine: Callable[[Any, Any], Any]) -> Any:

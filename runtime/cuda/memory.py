@@ -7,20 +7,14 @@ from typing import Any
 
 import llvmlite.ir as ir
 from numba.core import types
-from numba.cuda import cgutils
 from numba.cuda.extending import intrinsic
-
-I32, I64 = ir.IntType(32), ir.IntType(64)
-FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
-
+from numfuse.runtime.intrinsics import DOUBLE, FLOAT, I32, I64, external
 
 # -- threads -------------------------------------------------------------------------------------------------------------
 
 
 def _register(builder: ir.IRBuilder, name: str) -> Any:
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(I32, []), f"llvm.nvvm.read.ptx.sreg.{name}"
-    )
+    function = external(builder, f"llvm.nvvm.read.ptx.sreg.{name}", I32, [])
     return builder.call(function, [])
 
 
@@ -82,22 +76,6 @@ def _mark_next_loop(builder: ir.IRBuilder) -> None:
     builder.branch = branch
 
 
-@intrinsic
-def local(typing: Any, length: Any, dtype: Any) -> Any:
-    """Memory of the thread's own: registers, once the loops over it are unrolled."""
-    if not isinstance(length, types.Literal):
-        return None
-    element = dtype.dtype if hasattr(dtype, "dtype") else types.boolean
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        with builder.goto_entry_block():
-            memory = builder.alloca(context.get_data_type(element), length.literal_value)
-            memory.align = 16
-        return memory
-
-    return types.CPointer(element)(length, dtype), codegen  # type: ignore[attr-defined]
-
-
 def _load(width: int) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         tile, source, offset = args
@@ -145,7 +123,6 @@ NAMES: dict[str, Any] = {
     "thread": thread,
     "wide_thread": wide_thread,
     "unrolled": unrolled,
-    "local": local,
     **{f"load_{n}": _load(n) for n in (2, 4, 8, 16)},
     **{f"store_{n}": _store(n) for n in (2, 4, 8, 16)},
 }

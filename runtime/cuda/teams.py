@@ -12,8 +12,8 @@ from numba.cuda import cgutils
 from numba.cuda.extending import intrinsic
 from numfuse.runtime.cuda.device_functions import compiled
 from numfuse.runtime.cuda.memory import thread_in_block
+from numfuse.runtime.intrinsics import I32, external
 
-I32 = ir.IntType(32)
 WARP = 32
 COLUMN_TILE = 512
 """Threads of a block whose rows are columns: the printer makes them 32 columns of 16."""
@@ -46,11 +46,7 @@ def shuffled(typing: Any, x: Any, distance: Any) -> Any:
         words = (size + 3) // 4
         memory = cgutils.alloca_once(builder, ir.ArrayType(I32, words))
         builder.store(value, builder.bitcast(memory, value.type.as_pointer()))
-        exchange = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.LiteralStructType([I32, ir.IntType(1)]), [I32] * 5),
-            "llvm.nvvm.shfl.sync.i32",
-        )
+        exchange = external(builder, "llvm.nvvm.shfl.sync.i32", ir.LiteralStructType([I32, ir.IntType(1)]), [I32] * 5)
         everyone, butterfly, clamp = ir.Constant(I32, 0xFFFFFFFF), ir.Constant(I32, 3), ir.Constant(I32, 31)
         for word in range(words):
             place = builder.gep(memory, [ir.Constant(I32, 0), ir.Constant(I32, word)])

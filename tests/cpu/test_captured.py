@@ -1,0 +1,99 @@
+"""Arrays that a jitted function does not get as arguments: globals, what it closes over, what NumPy makes in it, random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from tests.functions import close
+
+X = np.random.default_rng(0).standard_normal((7, 5))
+
+
+def test_captured_arrays_are_read_at_each_call() -> None:
+    weights = X.copy()
+    f = nf.jit(lambda x: x + weights)
+    close(f(X), X + weights)
+    weights += 1
+    close(f(X), X + weights)
+
+
+def test_captured_arrays_are_returned_as_they_are() -> None:
+    weights = X.copy()
+    f = nf.jit(lambda x: (weights, weights[1:], x))
+    for _ in range(2):
+        same, part, given = f(X)
+        assert same is weights and np.shares_memory(part, weights) and given is X
+
+
+def test_arrays_made_in_the_function_are_made_anew_at_each_call() -> None:
+    def f(x):
+        made = np.arange(5.0)
+        return made, made + x[0], {"also": [np.ones(2)]}
+
+    g = nf.jit(f)
+    for _ in range(3):
+        got = g(X)
+        close(got[0], np.arange(5.0))
+        close(got[1], np.arange(5.0) + X[0])
+        close(got[2]["also"][0], np.ones(2))
+        got[0][:] = -1
+        got[2]["also"][0][:] = -1
+
+
+TOTAL = np.zeros(5)
+
+
+def adds_to_a_made_array(x):
+    out = np.zeros(5)
+    out += x
+    return out
+
+
+def adds_to_a_global(x):
+    np.add(TOTAL, x, out=TOTAL)
+
+
+def writes_between_reads(x):
+    table = np.zeros(5)
+    first = x + table
+    table[0] = 1
+    return first, x + table
+
+
+@pytest.mark.parametrize("function", [adds_to_a_made_array, adds_to_a_global, writes_between_reads])
+def test_writes_to_what_is_no_argument_are_refused(function: Callable[..., Any]) -> None:
+    """Their order among what NumPy does by itself in the function cannot be kept."""
+    with pytest.raises(nf.UnsupportedFunction, match="not an argument"):
+        nf.jit(function)(X[0])
+    assert not TOTAL.any()
+
+
+def test_a_traced_value_in_an_array_of_numpy_says_what_to_do() -> None:
+    def f(x):
+        out = np.zeros(3)
+        out[0] = x.sum()
+        return out
+
+    with pytest.raises(nf.TracedValueError, match=r"np.zeros_like(.|\n)*test_jit.py(.|\n)*out\[0\] = x.sum\(\)"):
+        nf.jit(f)(X)
+
+
+GENERATOR = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x + np.random.rand(5), lambda x: x + GENERATOR.random(5), lambda x: x * np.random.normal()]
+)
+def test_random_numbers_are_refused(function: Callable[..., Any]) -> None:
+    with pytest.raises(nf.TraceError, match="the same at every call"):
+        nf.jit(function)(X)
+
+
+def test_a_generator_as_an_argument_is_refused() -> None:
+    with pytest.raises(nf.TraceError, match="random generator"):
+        nf.jit(lambda x, random: x + random.random(5))(X, GENERATOR)
