@@ -11,6 +11,7 @@ import numfuse as nf
 from tests.functions import close
 
 X = np.random.default_rng(0).standard_normal((7, 5))
+F = X.astype("f4")
 
 
 def test_numbers_do_not_compile_anew() -> None:

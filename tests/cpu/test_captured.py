@@ -79,7 +79,7 @@ def test_a_traced_value_in_an_array_of_numpy_says_what_to_do() -> None:
         out[0] = x.sum()
         return out
 
-    with pytest.raises(nf.TracedValueError, match=r"np.zeros_like(.|\n)*test_jit.py(.|\n)*out\[0\] = x.sum\(\)"):
+    with pytest.raises(nf.TracedValueError, match=r"np.zeros_like(.|\n)*test_captured.py(.|\n)*out\[0\] = x.sum\(\)"):
         nf.jit(f)(X)
 
 
