@@ -51,13 +51,13 @@ def as_array(recorder: Recorder, value: Any) -> Array:
         if value.recorder is not recorder:
             raise UnsupportedFunction("arrays of two traces meet: an array of an outer or finished trace was kept")
         return value
+    if isinstance(value, np.generic):  # before Python's numbers: np.float64 is a float too, and a strong one
+        return fresh(recorder, recorder.constant(value, supported(value.dtype)), scalar=True)
     if isinstance(value, (bool, int, float, complex)):
         kind = type(value) if type(value) in WEAK_DTYPES else next(k for k in WEAK_DTYPES if isinstance(value, k))
         if kind is int and not -(2**63) <= int(value.real) < 2**63:
             return fresh(recorder, recorder.constant(value, np.dtype("u8")), scalar=True)
         return weak(recorder, kind, constant(WEAK_DTYPES[kind].type(value)))
-    if isinstance(value, np.generic):
-        return fresh(recorder, recorder.constant(value, supported(value.dtype)), scalar=True)
     return captured(recorder, value)
 
 

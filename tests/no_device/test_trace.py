@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -165,3 +168,36 @@ def test_writing_to_a_broadcast_view_is_refused() -> None:
 
     with pytest.raises(ValueError, match="read-only"):
         nf.jit(f).trace(F4)
+
+
+SCALARS = [True, 3, 2.5, 1 + 2j, np.bool_(True), np.int8(3), np.uint8(3), np.int64(3), np.float16(2.5), np.float32(2.5), np.float64(2.5),
+           np.complex64(1 + 2j), np.complex128(1 + 2j)]  # fmt: skip
+
+
+@pytest.mark.parametrize("scalar", SCALARS, ids=lambda scalar: f"{type(scalar).__module__}.{type(scalar).__name__}")
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i8", "f2", "f4", "f8", "c8"])
+def test_scalars_promote_as_in_numpy(dtype: str, scalar: Any) -> None:
+    """NEP 50: Python's numbers are weak, NumPy's are not, np.float64 being a Python float all the same."""
+    x = np.array([1, 0, 1], dtype)
+
+    def f(x, scalar):
+        return (x + scalar, scalar * x, x / (scalar + 1), np.maximum(x, scalar), np.where(x > 0, x, scalar), x == scalar, x.sum(keepdims=True) * scalar,
+                np.stack([x, x * scalar]), x + (scalar + scalar), np.add(x, [scalar] * 3))  # fmt: skip
+
+    def of(x):  # numbers that the function has of its own
+        return f(x, scalar)
+
+    wanted = f(x, scalar)
+    for got in (of_graph(of, x), of_graph(f, x, scalar)):
+        assert [(part.dtype, part.shape) for part in got] == [(part.dtype, part.shape) for part in wanted]
+        for part, value in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(part, value, rtol=1e-2)
+
+
+def of_graph(function: Callable[..., Any], *arguments: Any) -> list[np.ndarray]:
+    """What the traced graph means."""
+    traced = nf.jit(function).trace(*arguments)
+    fed = [node.dtype.type(arguments[feed.leaf]) if feed.converted else feed.captured if feed.leaf is None else arguments[feed.leaf]
+           for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)]  # fmt: skip
+    results = traced.graph.evaluate(*[np.asarray(one) for one in fed])
+    return [results[output.result] for output in traced.outputs if output.result is not None]
