@@ -49,7 +49,9 @@ def inner(recorder: Recorder, a: Any, b: Any) -> Array:
     left, right = as_array(recorder, a), as_array(recorder, b)
     if not left.shape or not right.shape:
         return call_ufunc(recorder, np.multiply, (left, right), {})
-    return tensordot(recorder, left, right, ((left.ndim - 1,), (right.ndim - 1,)))
+    result = tensordot(recorder, left, right, ((left.ndim - 1,), (right.ndim - 1,)))
+    result.scalar = not result.shape
+    return result
 
 
 def outer(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
@@ -85,7 +87,7 @@ def tensordot(recorder: Recorder, a: Any, b: Any, axes: Any = 2) -> Array:
     )
     product = matmul(recorder, first, second)
     result = reshape(recorder, product, tuple(left.shape[k] for k in rows) + tuple(right.shape[k] for k in columns))
-    result.scalar = not result.shape
+    result.scalar = False  # a full contraction is a 0-d array
     return result
 
 

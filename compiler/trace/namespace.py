@@ -78,7 +78,8 @@ def round_(recorder: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Ar
         return call_ufunc(recorder, np.rint, (array,), kwargs)
     first, last = (np.multiply, np.true_divide) if decimals > 0 else (np.true_divide, np.multiply)
     scaled = call_ufunc(recorder, first, (array, 10.0 ** abs(decimals)), {})
-    return call_ufunc(recorder, last, (call_ufunc(recorder, np.rint, (scaled,), {}), 10.0 ** abs(decimals)), kwargs)
+    rounded = call_ufunc(recorder, last, (call_ufunc(recorder, np.rint, (scaled,), {}), 10.0 ** abs(decimals)), kwargs)
+    return rounded if array.dtype.kind == "f" or out is not None else rounded.astype(array.dtype)
 
 
 def nan_to_num(

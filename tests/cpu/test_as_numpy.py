@@ -1,0 +1,117 @@
+"""Expressions of NumPy, jitted and not: types, dtypes, shapes and values are the same, or both are errors."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from tests.functions import close
+
+RNG = np.random.default_rng(0)
+NAMES: dict[str, Any] = {
+    "x": RNG.standard_normal((4, 5)), "f": RNG.standard_normal((4, 5)).astype("f4"), "i": RNG.integers(-5, 9, (4, 5)),
+    "j": RNG.integers(1, 9, (4, 5)).astype("i4"), "u": RNG.integers(0, 255, (4, 5)).astype("u1"), "b": RNG.random((4, 5)) > 0.5,
+    "h": RNG.standard_normal((4, 5)).astype("f2"), "c": RNG.standard_normal((4, 5)) + 1j * RNG.standard_normal((4, 5)),
+    "v": RNG.standard_normal(5), "w": RNG.standard_normal(4), "s": np.float64(2.5), "k": 3, "p": 0.5, "e": np.zeros((0, 3)), "z": np.array(2.0),
+    "t": RNG.standard_normal((2, 3, 4)), "n": np.array([1.0, np.nan, -np.inf, np.inf, -0.0]),
+}  # fmt: skip
+EXPRESSIONS = {
+    "operators and plain reductions": """
+        x//0.3; x%0.7; divmod(x,0.7); divmod(i,j); -x; +x; abs(x); abs(c); ~i; ~b; i<<2; i>>1; i&3; i|j; i^j; x**2; x**-1; x**0.5; 2**x; i**2; j**j;
+        u**2; f**3; 2**j; x>0; (x>0)&(x<1); x!=x; x@v; w@x; x@x.T; v@v; round(x,1); x.round(2); np.round(i,-1); np.around(f); x.astype('f4');
+        x.astype(int); x.astype(bool); u.astype('i1'); x.astype('c8'); f.astype('f2'); x.astype('u1'); h+1; h*h; h.sum(); h.mean(); h.std()
+    """,
+    "reductions with their arguments": """
+        x.sum(); x.sum(0); x.sum(axis=1,keepdims=True); x.sum(axis=(0,1)); x.sum(()); x.sum(dtype='f4'); i.sum(dtype='f8'); u.sum(); u.sum(dtype='u1');
+        u.sum(0); b.sum(); b.sum(0,dtype='i2'); f.sum(); x.mean(0); i.mean(); u.mean(1); b.mean(); f.mean(); c.mean(); x.var(); x.var(0,ddof=1);
+        c.var(); i.std(1); b.std(); x.max(); x.max(1); u.min(0); b.max(); b.min(1); c.sum(0); x.prod(); i.prod(1); u.prod(0); x.any(); b.any(0);
+        b.all(1); x.all(); x.argmax(); x.argmax(0); x.argmin(1); u.argmax(1); b.argmax(); x.argmax(1,keepdims=True); np.ptp(x,1); np.sum(x,where=b);
+        np.mean(x,where=b); np.max(x,initial=0.5); np.max(x,where=b,initial=-9); np.sum(x,initial=3.); np.prod(x,0,initial=2); np.nansum(x);
+        np.count_nonzero(b); np.count_nonzero(i,axis=0); np.nansum(n); np.max(n); np.fmax.reduce(n); np.min(n); n.argmax(); np.add.reduce(x);
+        np.multiply.reduce(x,axis=1); np.maximum.reduce(x,1); np.logical_and.reduce(b); np.logical_or.reduce(b,axis=None); np.bitwise_xor.reduce(i);
+        np.add.outer(v,w); np.multiply.outer(v,v)
+    """,
+    "shapes and joining": """
+        x.T; x.transpose(); t.transpose(2,0,1); t.transpose((1,0,2)); t.swapaxes(0,2); np.moveaxis(t,0,-1); x.reshape(5,4); x.reshape(-1);
+        x.reshape((2,-1)); x.ravel(); x.flatten(); t[...,None]; t[None]; x[1]; x[-1]; x[1:3]; x[::2]; x[::-1]; x[:,1]; x[1,2]; x[1:,::-2]; x[...,0];
+        t[:,1,:]; x[-3:-1]; x[5:]; np.squeeze(x[None]); np.expand_dims(x,(0,2)); np.flip(x); np.flip(x,1); np.fliplr(x); np.flipud(x); np.rot90(x);
+        np.rot90(x,2); np.roll(x,2); np.roll(x,1,axis=0); np.roll(x,(1,2),(0,1)); np.roll(x,-7); np.broadcast_to(v,(3,5)); np.tile(v,2);
+        np.tile(x,(2,3)); np.repeat(v,3); np.repeat(x,2,axis=1); np.concatenate([x,x]); np.concatenate([x,x],1); np.concatenate([x,f],axis=0);
+        np.concatenate([i,x]); np.stack([v,v]); np.stack([v,v],-1); np.vstack([v,v]); np.hstack([v,v]); np.dstack([x,x]); np.column_stack([v,v]);
+        np.split(x,2); np.array_split(v,3); np.pad(v,2); np.pad(x,((1,0),(0,2)),constant_values=7); np.pad(v,(1,2),mode='edge');
+        np.pad(v,3,mode='reflect'); np.pad(v,3,'symmetric'); np.pad(v,3,'wrap'); np.diff(v); np.diff(x,axis=0); np.diff(v,n=2); np.atleast_2d(v);
+        np.atleast_3d(v); np.atleast_1d(z)
+    """,
+    "elementwise functions and promotion": """
+        np.where(x>0,x,0); np.where(b,1,2); np.where(b,i,x); np.clip(x,-1,1); x.clip(0); np.clip(i,2,5); np.clip(u,10,None); np.clip(x,None,0.5);
+        np.minimum(x,0); np.maximum(f,0.1); np.fmin(n,0); np.sign(x); np.sign(c); np.sign(i); np.floor(x); np.ceil(f); np.trunc(x); np.rint(x);
+        np.fix(x); np.sqrt(abs(x)); np.cbrt(x); np.exp(f); np.log1p(abs(x)); np.hypot(x,1); np.arctan2(x,v); np.sinh(f); np.logaddexp(x,v);
+        np.heaviside(x,0.5); np.copysign(x,-1); np.nextafter(x,0); np.spacing(f); np.ldexp(x,2); np.frexp(x); np.modf(x); np.gcd(i,6); np.lcm(j,4);
+        np.isnan(n); np.isinf(n); np.isfinite(n); np.signbit(n); np.nan_to_num(n); np.nan_to_num(n,nan=9.,posinf=1,neginf=-1); np.isclose(x,x+1e-9);
+        np.deg2rad(x); np.degrees(f); np.square(i); np.reciprocal(x); np.reciprocal(j); np.positive(x); np.conj(c); c.real; c.imag; np.real(x);
+        np.imag(x); np.angle(c); np.absolute(c); c*c; c/2; 1/c; c**2; np.exp(c); np.float_power(i,2); np.power(x,2); np.power(i,3); np.power(2.,i);
+        np.mod(i,3); np.remainder(-x,0.3); np.fmod(x,.3); np.floor_divide(i,2); np.divide(i,2); np.true_divide(u,2); i/2; u/2; b+b; b*2; b+1.5; b&b;
+        b^True; u+1; u-1; u*2; u+u; j+1; j*1.5; f*1.5; f+s; f*k; f*p; h*p; h+s; u*p; i*p; x*k; f+np.float32(1); f+np.float64(1); f+np.int64(1);
+        f+np.int8(1); h+np.int32(1); u+np.int8(1); z+f; z*u; s+1; k+1; k*2.5; k/2; k//2; k**2; p**2; -k; k>2; np.sqrt(k); np.sqrt(p); np.add(k,p);
+        np.maximum(k,2); k+u; k*f; p*u; x*np.pi; np.e*f
+    """,
+    "creation, products, empty arrays, dtypes": """
+        np.zeros_like(x); np.ones_like(u); np.full_like(x,3); np.full_like(u,2.7); np.empty_like(x)*0; np.zeros_like(x,dtype='f4')+1; np.copy(x);
+        x.copy(); np.dot(x,v); np.dot(v,v); np.dot(2,x); np.inner(v,v); np.inner(x,x); np.outer(v,w); np.vdot(c,c); np.tensordot(x,x,2);
+        np.tensordot(x,x.T,1); np.matmul(x,x.T); np.linalg.norm(x); np.linalg.norm(x,axis=1); np.linalg.norm(v,1); np.linalg.norm(v,np.inf); e.sum();
+        e.sum(0); e.mean(0); e+1; e.any(); e.all(); np.concatenate([e,e]); x[0:0].sum(0); x[0:0].prod(); np.stack([k,p]); np.add(x,1,dtype='f4');
+        np.add(i,1,dtype='f8'); np.multiply(u,u,dtype='u2'); np.exp(i); np.exp(b); np.sqrt(u); np.sin(h); np.arctan(u); len(x); x.shape[0]*x; x.ndim+x;
+        x.size*1.0; x.dtype.itemsize*f; t.sum((0,2)); t.max((1,2)); t.mean((0,1),keepdims=True); t.var((0,2)); t.argmax(1); t.any((0,1)); np.ndim(t);
+        np.shape(t); np.size(t)
+    """,
+    "complex numbers, broadcasting, lists": """
+        x.imag; x.real; f.real; np.isrealobj(x); np.iscomplexobj(c); np.result_type(f,1.0); c.conj().T; c.sum(); c.prod(0); np.isnan(c); c==c; c!=1;
+        np.where(b,c,0); abs(c)**2; (c*c.conj()).real; c.astype('c8'); c.mean(1); np.abs(i); np.abs(u); np.fabs(i); i.max()-i.min();
+        (x-x.mean())/x.std(); x/x.sum(1,keepdims=True); (x.T*w).T; x[:,None,:]-x[None]; ((x[:,None]-x[None])**2).sum(-1); np.sum(x*x,-1);
+        x.sum(1)[:,None]*x; np.add(x,[1,2,3,4,5]); np.maximum(x,[[0],[1],[0],[1]]); sum(x); sum(v); max(k,2); [a*2 for a in x]; tuple(x);
+        {'a':x,'b':[v,1]}; (x,None,3,'s')
+    """,
+}
+
+
+def outcome(function: Any, arguments: list[Any]) -> Any:
+    """The result, or the kind of error."""
+    try:
+        return function(*arguments)
+    except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
+        return next(
+            kind
+            for kind in (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError)
+            if isinstance(error, kind)
+        )
+
+
+@pytest.mark.parametrize(
+    "expression", [one.strip() for group in EXPRESSIONS.values() for one in group.split(";") if one.strip()]
+)
+def test_as_numpy(expression: str) -> None:
+    used = [name for name in NAMES if re.search(rf"(?<![\w.'\"]){name}(?![\w'\"(])", expression)]
+    function = eval(f"lambda {', '.join(used)}: {expression}", {"np": np})
+    arguments = [NAMES[name] for name in used]
+    same(outcome(nf.jit(function), arguments), outcome(function, arguments))
+
+
+def same(got: Any, wanted: Any) -> None:
+    assert type(got) is type(wanted)
+    if isinstance(wanted, (tuple, list)):
+        assert len(got) == len(wanted)
+        for one, other in zip(got, wanted, strict=True):
+            same(one, other)
+    elif isinstance(wanted, dict):
+        same(list(got.items()), list(wanted.items()))
+    elif isinstance(wanted, (np.ndarray, np.generic)):
+        close(got, wanted)
+        if wanted.dtype.kind == "f":
+            zero = np.asarray(wanted == 0)
+            assert (np.signbit(got)[zero] == np.signbit(wanted)[zero]).all(), "the sign of a zero"
+    else:
+        assert got == wanted
