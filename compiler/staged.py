@@ -256,7 +256,8 @@ def _assemble(
     outputs = []
     for array in returned:
         if array.storage in owners:
-            outputs.append(Output(None, *owners[array.storage], array.steps))
+            unwrap = "scalar" if array.scalar and array.weak is None else ""
+            outputs.append(Output(None, *owners[array.storage], array.steps, unwrap))
         elif array.weak is not None:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="number"))
         elif array.scalar:

@@ -28,16 +28,25 @@ UNROLL_LIMIT = 1024
 WEAK_DTYPES = {bool: np.dtype(bool), int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
 
 
+NOT_AN_ARGUMENT = (
+    "this writes to an array that is not an argument of the function: NumPy made it in the function (np.zeros, np.empty, ...), or it is a global; "
+    "begin with np.zeros_like(x), or pass it as an argument"
+)
+PART_OF_COMPLEX = (
+    "writing to the real or imaginary part of a complex array is not supported; write the whole number, a + 1j * b"
+)
+
+
 class Storage:
     """Memory that views share. `value` is what it holds now; `version` counts the writes."""
 
-    __slots__ = ("captured", "original", "value", "version")
+    __slots__ = ("original", "refusal", "value", "version")
 
     def __init__(self, value: Node) -> None:
         self.value = value
         self.original = value
         self.version = 0
-        self.captured = False
+        self.refusal = ""  # why it cannot be written to
 
     @property
     def written(self) -> bool:
@@ -216,11 +225,8 @@ class Array:
 
     def write(self, value: Node) -> None:
         """Puts `value`, of this array's shape and dtype, in place of the contents; all views see it."""
-        if self.storage.captured:
-            raise UnsupportedFunction(
-                "this writes to an array that is not an argument of the function: NumPy made it in the function (np.zeros, np.empty, ...), or it is a "
-                "global; begin with np.zeros_like(x), or pass it as an argument"
-            )
+        if self.storage.refusal:
+            raise UnsupportedFunction(self.storage.refusal)
         self.storage.value = self._scattered(self.storage.value, self.steps, value)
         self.storage.version += 1
 
@@ -238,6 +244,8 @@ class Array:
             return make("reshape", value, shape=base.shape)
         if op == "transpose":
             return make("transpose", value, perm=tuple(int(a) for a in np.argsort(params["perm"])))
+        if op in ("real", "imag"):
+            raise UnsupportedFunction(PART_OF_COMPLEX)
         raise ValueError("assignment destination is read-only")
 
     @telling_the_line
@@ -251,6 +259,17 @@ class Array:
         from numfuse.compiler.trace.indexing import set_item
 
         set_item(self, key, value)
+
+    def _part(self, name: str) -> Array:
+        from numfuse.compiler.trace.methods import PROPERTIES
+
+        return PROPERTIES[name](self)
+
+    def _set_part(self, value: Any) -> None:
+        raise UnsupportedFunction(PART_OF_COMPLEX + at_line(user_location()))
+
+    real = property(lambda self: self._part("real"), _set_part)
+    imag = property(lambda self: self._part("imag"), _set_part)
 
     def __getattr__(self, name: str) -> Any:
         from numfuse.compiler.trace.methods import METHODS, PROPERTIES

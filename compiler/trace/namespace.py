@@ -96,6 +96,15 @@ def nan_to_num(
     return result
 
 
+def copyto(recorder: Recorder, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    target, given = as_array(recorder, dst), as_array(recorder, src)
+    if given.weak is None and not np.can_cast(given.dtype, target.dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {given.dtype!r} to {target.dtype!r} according to the rule '{casting}'"
+        )
+    target[...] = given if where is True else np.where(where, given, target)
+
+
 def isclose(
     recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
@@ -109,7 +118,7 @@ def part(name: str) -> Implementation:
     def function(recorder: Recorder, val: Any) -> Array:
         array = as_array(recorder, val)
         if array.dtype.kind == "c":
-            return fresh(recorder, recorder.make(name, array.node), array.scalar)
+            return array.view(name, tuple([2 * stride for stride in array.strides]))
         return reshaped_view(array, array.shape) if name == "real" else shapes.like(0)(recorder, array)
 
     return function
@@ -179,7 +188,7 @@ FUNCTIONS: dict[Any, Implementation] = {
     np.astype: shapes.astype,
     # elementwise functions that are not ufuncs
     np.where: where, np.clip: clip, np.round: round_, np.around: round_, np.nan_to_num: nan_to_num, np.isclose: isclose,
-    np.real: part("real"), np.imag: part("imag"), np.angle: angle,
+    np.copyto: copyto, np.real: part("real"), np.imag: part("imag"), np.angle: angle,
     np.fix: lambda r, x, out=None: call_ufunc(r, np.trunc, (x,), {} if out is None else {"out": (out,)}),
     # products
     np.dot: linalg.dot, np.vdot: linalg.vdot, np.inner: linalg.inner, np.outer: linalg.outer, np.tensordot: linalg.tensordot,

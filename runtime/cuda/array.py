@@ -105,6 +105,10 @@ class DeviceArray:
             return self._as(
                 params["shape"], tuple(s * by for s, by in zip(strides, params["step"], strict=True)), start
             )
+        if op in ("real", "imag"):
+            part = np.dtype(f"f{self.dtype.itemsize // 2}")
+            address = self.address + (part.itemsize if op == "imag" else 0)
+            return DeviceArray(self.gpu, address, self.shape, part, tuple(2 * s for s in strides), self.owner)
         if op == "broadcast_to":
             added = len(params["shape"]) - self.ndim
             kept = tuple(0 if n == 1 else s for n, s in zip(self.shape, strides, strict=True))

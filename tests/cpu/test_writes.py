@@ -1,0 +1,186 @@
+"""Functions that write: results, the caller's arrays and errors are NumPy's, for arrays of any layout."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from tests.functions import close
+
+# each function ends with its `return`; the arguments are those of `arguments()`
+RIGHT = """
+x[1:]+=x[:-1]; return x
+x[:-1]=x[1:]; return x
+x[::2]*=2; return x.sum()
+x[:,0]=0; x[0]=1; return x
+x[...]=v; return x
+x[1,2]=5; return x
+x[-1]-=x[0]; return x
+y=x; y+=1; return x
+y=x.copy(); y+=1; return x,y
+y=x.T; y[0]=9; return x
+y=x.reshape(5,4); y[1]=7; return x,y
+y=x.ravel(); y[3]=8; return x
+y=x[1:3]; z=y[:,1:]; z*=3; return x,y,z
+y=x.flatten(); y[0]=1; return x,y
+np.add(x,1,out=x); return x
+np.multiply(x,v,out=x[:]); return x
+np.exp(x,out=x); return x
+x.fill(3); return x
+x**=2; return x
+x//=0.5; return x
+x%=0.3; return x
+x/=2; return x
+x-=x.mean(0); return x
+i+=1; return i
+i//=2; return i
+i<<=1; return i
+i&=3; return i
+i[0]=2.7; return i
+u+=5; return u
+u[0]=300%256; return u
+b|=True; return b
+b[0]=0; return b
+x[x.shape[0]//2:]=0; return x
+x[:,::-1]+=1; return x
+x[::-1]=x; return x
+x[0],x[1]=x[1].copy(),x[0].copy(); return x
+a=x[0]; x[0]=x[1]; x[1]=a; return x
+x=x+1; x[0]=0; return x
+y=np.zeros_like(x); y[1:-1]=x[2:]-x[:-2]; return y
+y=np.empty_like(x); y[:]=x; y[0]=v; return y
+y=np.ones_like(x); y*=x; y[:,1]-=v[0]; return y
+for r in range(3): x[r]=x[r]*r
+return x
+for r in x: r*=2
+return x
+for k in range(x.shape[1]): x[:,k]=x[:,k]/x[:,k].sum()
+return x
+x+=v[None]; x*=w[:,None]; return x
+x[1:3,2:4]=np.outer(w[:2],v[:2]); return x
+y=x[None]; y[0,0]=1; return x
+y=np.broadcast_to(v,(4,5)); return y+x
+y=x.swapaxes(0,1); y[2]=w; return x
+y=np.squeeze(x[:, :1]); y[:]=4; return x
+np.copyto(x,v); return x
+x[0,0]+=1; x[0,0]*=2; return x[0,0]
+z[()]=4; return z
+z+=1; return z
+x.T[1:]+=1; return x
+x[1:][1:]=0; return x
+x[x>0]=0; return x
+x[:]+=x.T.copy().T; return x
+y=x[:2]; x[0]=5; return y
+y=x.sum(0); x[:]=0; return y
+y=x[0]; y=y+1; y[0]=3; return x,y
+np.maximum(x,0,out=x); return None
+x+=i; return x
+f+=x; return f
+f[:]=x; return f
+i+=x; return i
+x[5]=0; return x
+x[0]=np.ones(3); return x
+x+=np.ones(3); return x
+x[:, 1:3] = [[1,2]]*4; return x
+x[0] = i[0]; return x
+x[0] = k; return x
+x = -x; x[0] = p; return x
+x @= np.eye(5); return x
+d={}; d['y']=x; d['y']+=1; return x
+l=[x, x+1]; l[0][0]=2; return l
+c[0]=1j; return c
+y=abs(x); y[0]-=1; return y,x
+x=x.astype('f4'); x[1]=0; return x
+x=np.where(x>0,x,0); x[0]=1; return x
+x=np.concatenate([x,x]); x[0]=7; return x
+x=np.pad(x,1); x[0]=7; return x
+del x; return v
+v[1:]=v[1:]-v[:-1]; return v
+v[:3],v[2:]=v[2:],v[:3]; return v
+h+=1; return h
+h[1:]+=h[:-1]; return h
+e+=1; return e
+e[0:0]=3; return e
+"""
+REFUSED = """
+x.sort(); return x
+x[[0,1]]=0; return x
+c.real=x; return c
+c.real+=1; return c
+y = c.real; y[0]=5; return c
+x.shape=(5,4); return x
+"""
+
+
+def arguments() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 5))
+    return {
+        "x": x, "f": x.astype("f4"), "i": rng.integers(-5, 9, (4, 5)), "u": rng.integers(0, 255, (4, 5)).astype("u1"), "b": x > 0,
+        "h": x.astype("f2"), "c": x + 0j, "v": rng.standard_normal(5), "w": rng.standard_normal(4), "z": np.array(2.0), "e": np.zeros((0, 3)),
+        "k": 3, "p": 0.5,
+    }  # fmt: skip
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "C": lambda array: array,
+    "Fortran": np.asfortranarray,
+    "steps": lambda array: np.repeat(np.repeat(array, 2, 0), 2, 1)[::-2, ::2],
+}
+
+
+def functions(text: str) -> list[Any]:
+    """The functions of a text, each under its source."""
+    found, body = [], []
+    for line in text.strip().splitlines():
+        body.append(line)
+        if "return" in line:
+            name = " / ".join(body)
+            code = "def f(x, f, i, u, b, h, c, v, w, z, e, k, p):\n" + "\n".join(f"    {one}" for one in body)
+            linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+            scope: dict[str, Any] = {"np": np}
+            exec(compile(code, name, "exec"), scope)
+            found.append(pytest.param(scope["f"], id=name))
+            body = []
+    return found
+
+
+def outcome(function: Callable[..., Any], given: dict[str, Any]) -> Any:
+    try:
+        return function(**given)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        return next(kind for kind in (ValueError, TypeError, IndexError, OverflowError) if isinstance(error, kind))
+
+
+def same(got: Any, wanted: Any) -> None:
+    assert type(got) is type(wanted)
+    if isinstance(wanted, (tuple, list)):
+        for one, other in zip(got, wanted, strict=True):
+            same(one, other)
+    elif isinstance(wanted, (np.ndarray, np.generic)):
+        close(got, wanted)
+    else:
+        assert got == wanted
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("function", functions(RIGHT))
+def test_as_numpy(function: Callable[..., Any], layout: str) -> None:
+    ours, theirs = arguments(), arguments()
+    for given in (ours, theirs):
+        given |= {name: LAYOUTS[layout](given[name]) for name in "xfiubhc"}
+    wanted = outcome(function, theirs)
+    same(outcome(nf.jit(function), ours), wanted)
+    if not isinstance(wanted, type):  # after an error NumPy may have written a part
+        same(list(ours.values()), list(theirs.values()))
+
+
+@pytest.mark.parametrize("function", functions(REFUSED))
+def test_refused_with_the_line(function: Callable[..., Any]) -> None:
+    with pytest.raises(nf.TraceError, match=r"not supported(.|\n)*in f"):
+        nf.jit(function)(**arguments())
