@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,9 @@ from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
+from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
-from numfuse.compiler.trace.errors import TracedValueError
+from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
 from numfuse.compiler.trace.recorder import Feed, Recorder
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
@@ -134,14 +136,32 @@ def layout_of(array: np.ndarray) -> Layout | None:
 def trace_function(
     function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
 ) -> Traced:
-    """Runs `function` once with arrays that record what is done to them."""
+    """Runs `function` with arrays that record what is done to them: once, or twice where it writes to arrays of np.zeros and the like."""
+    try:
+        return _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
+    except NotAnArgument:
+        pass
+    except TracedValueError as error:
+        if error.leaves:  # it needs the value of an integer: that comes first
+            raise
+    return _trace(function, tree, leaves, names, options, traced_creation)
+
+
+def _trace(
+    function: Callable[..., Any],
+    tree: Tree,
+    leaves: Sequence[Leaf],
+    names: Sequence[str],
+    options: dict[str, Any],
+    creation: Callable[[Recorder], AbstractContextManager[None]],
+) -> Traced:
     recorder = Recorder(function.__name__ if function.__name__.isidentifier() else "function")
     arrays = [
         _argument(recorder, number, leaf, name) for number, (leaf, name) in enumerate(zip(leaves, names, strict=True))
     ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    with without_collector(), no_draws(function):
+    with without_collector(), no_draws(function), creation(recorder):
         result = _called(function, args, kwargs)
     updates, changed = [], []
     for path, container, before in containers:
@@ -173,8 +193,8 @@ def _called(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     except ValueError as error:
         if isinstance(error.__cause__, TracedValueError):  # NumPy asked an element of an array of its own
             raise TracedValueError(
-                "a traced value is written into an array that NumPy made in the function (np.zeros, np.empty, ...), which cannot hold it; begin "
-                "with np.zeros_like(x), or build the result with np.stack or np.concatenate"
+                "a traced value is written into an array that NumPy made in the function, which cannot hold it; make it with np.zeros, np.empty or "
+                "np.zeros_like, or build the result with np.stack or np.concatenate"
                 + str(error.__cause__)[str(error.__cause__).find("\n") :]
             ) from None
         raise

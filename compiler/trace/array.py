@@ -14,6 +14,7 @@ import numpy as np
 from numfuse.compiler.graph import Node, Params
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace.errors import (
+    NotAnArgument,
     TracedValueError,
     UnsupportedFunction,
     at_line,
@@ -29,8 +30,8 @@ WEAK_DTYPES = {bool: np.dtype(bool), int: np.dtype("i8"), float: np.dtype("f8"),
 
 
 NOT_AN_ARGUMENT = (
-    "this writes to an array that is not an argument of the function: NumPy made it in the function (np.zeros, np.empty, ...), or it is a global; "
-    "begin with np.zeros_like(x), or pass it as an argument"
+    "this writes to an array that is not an argument of the function: it is a global, or NumPy made it in the function; make it with np.zeros, np.empty "
+    "or np.zeros_like, or pass it as an argument"
 )
 PART_OF_COMPLEX = (
     "writing to the real or imaginary part of a complex array is not supported; write the whole number, a + 1j * b"
@@ -40,13 +41,13 @@ PART_OF_COMPLEX = (
 class Storage:
     """Memory that views share. `value` is what it holds now; `version` counts the writes."""
 
-    __slots__ = ("original", "refusal", "value", "version")
+    __slots__ = ("captured", "original", "value", "version")
 
     def __init__(self, value: Node) -> None:
         self.value = value
         self.original = value
         self.version = 0
-        self.refusal = ""  # why it cannot be written to
+        self.captured = False
 
     @property
     def written(self) -> bool:
@@ -172,7 +173,7 @@ class Array:
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise self._no_value(
             "conversion to a NumPy array",
-            "leave out np.asarray, and write to arrays that begin as np.zeros_like(x) and not as np.zeros(...), or join parts with np.concatenate",
+            "join lists of arrays with np.stack or np.concatenate, and make arrays that are written to with np.zeros, np.empty or np.zeros_like",
         )
 
     def item(self, *args: int) -> Any:
@@ -225,8 +226,8 @@ class Array:
 
     def write(self, value: Node) -> None:
         """Puts `value`, of this array's shape and dtype, in place of the contents; all views see it."""
-        if self.storage.refusal:
-            raise UnsupportedFunction(self.storage.refusal)
+        if self.storage.captured:
+            raise NotAnArgument(NOT_AN_ARGUMENT)
         self.storage.value = self._scattered(self.storage.value, self.steps, value)
         self.storage.version += 1
 

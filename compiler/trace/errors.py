@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from numfuse.compiler.graph import Location
 from numpy.exceptions import AxisError
 
-_LIBRARY = ("numfuse.", "numpy.", "numpy", "contextlib", "functools")
+_LIBRARIES = frozenset(["numfuse", "numpy", "contextlib", "functools"])
 
 
 class TraceError(TypeError):
@@ -30,11 +30,21 @@ class UnsupportedFunction(TraceError):
     """A NumPy function, method or argument that numfuse does not support."""
 
 
+class NotAnArgument(UnsupportedFunction):
+    """The traced function writes to an array that NumPy made, or that it found elsewhere."""
+
+
+def of_library(frame: FrameType) -> bool:
+    """Whether the frame is numfuse's or NumPy's, and not the user's."""
+    name = frame.f_globals.get("__name__", "")
+    return (name if "." not in name else name.partition(".")[0]) in _LIBRARIES
+
+
 def user_location() -> Location | None:
     """The innermost frame that is neither numfuse nor NumPy."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not frame.f_globals.get("__name__", "").startswith(_LIBRARY):
+        if not of_library(frame):
             code = frame.f_code
             return Location(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back

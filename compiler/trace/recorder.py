@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant
 from numfuse.compiler.ops import operator
-from numfuse.compiler.trace.errors import UnsupportedFunction, user_location
+from numfuse.compiler.trace.errors import NotAnArgument, user_location
 from numfuse.compiler.types import Shape, supported
 
 
@@ -122,7 +122,7 @@ class Recorder:
         """Raises UnsupportedFunction where NumPy wrote to an array after the trace had read it."""
         for feed in self.feeds:
             if feed.captured is not None and checksum(feed.captured) != feed.contents:
-                raise UnsupportedFunction(
+                raise NotAnArgument(
                     f"{self.name} computes with an array that is not an argument ({feed.captured.dtype}{list(feed.captured.shape)}) and then writes "
                     "to it; make it with np.zeros_like(x) or np.stack, or compute with a copy of it"
                 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
 from numfuse.compiler.ops import OPERATORS as TABLE
-from numfuse.compiler.trace.array import NOT_AN_ARGUMENT, WEAK_DTYPES, Array, fresh, weak
+from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
 from numfuse.compiler.trace.errors import UnsupportedFunction, telling_the_line
 from numfuse.compiler.trace.recorder import Feed, Recorder, checksum
 from numfuse.compiler.types import Shape, broadcast, supported
@@ -74,7 +74,7 @@ def captured(recorder: Recorder, value: Any) -> Array:
     if known is None:
         node = recorder.input(None, value.shape, value.dtype, Feed(None, value, contents=checksum(value)))
         known = recorder.arrays[id(value)] = fresh(recorder, node)
-        known.storage.refusal = NOT_AN_ARGUMENT
+        known.storage.captured = True
     return known
 
 

@@ -48,24 +48,18 @@ def test_arrays_made_in_the_function_are_made_anew_at_each_call() -> None:
 TOTAL = np.zeros(5)
 
 
-def adds_to_a_made_array(x):
-    out = np.zeros(5)
-    out += x
-    return out
-
-
 def adds_to_a_global(x):
     np.add(TOTAL, x, out=TOTAL)
 
 
 def writes_between_reads(x):
-    table = np.zeros(5)
+    table = np.arange(5.0)
     first = x + table
     table[0] = 1
     return first, x + table
 
 
-@pytest.mark.parametrize("function", [adds_to_a_made_array, adds_to_a_global, writes_between_reads])
+@pytest.mark.parametrize("function", [adds_to_a_global, writes_between_reads])
 def test_writes_to_what_is_no_argument_are_refused(function: Callable[..., Any]) -> None:
     """Their order among what NumPy does by itself in the function cannot be kept."""
     with pytest.raises(nf.UnsupportedFunction, match="not an argument"):
@@ -75,7 +69,7 @@ def test_writes_to_what_is_no_argument_are_refused(function: Callable[..., Any])
 
 def test_a_traced_value_in_an_array_of_numpy_says_what_to_do() -> None:
     def f(x):
-        out = np.zeros(3)
+        out = np.arange(3.0)
         out[0] = x.sum()
         return out
 
