@@ -60,7 +60,6 @@ class Fuser:
         self.in_memory: dict[Node, None] = dict.fromkeys(graph.outputs)
         self.home: dict[Node, Cluster] = {}
         self.readers: dict[Node, list[Cluster]] = {}
-        self.aliases: set[Node] = set()
         self.position = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
         self.work: dict[Node, int] = {}
         self.source_reduction: dict[Node, Node | None] = {}
@@ -143,8 +142,9 @@ class Fuser:
         """A view is no work: it is read through wherever it is demanded, and needs no memory of its own."""
         if node in self.in_memory:
             if self._aliasable(node):
-                self.aliases.add(node)
-                self.in_memory.setdefault(node.inputs[0])
+                (source,) = node.inputs
+                self.in_memory.setdefault(source)
+                self.readers.setdefault(source, []).extend(self.readers.get(node, []))
             else:
                 home = self.clusters.new()
                 self._join(node, home, own_places(home, node))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from numfuse.compiler.graph import Graph, Node, is_scalar, make
+from numfuse.compiler.ops import operator
 from numfuse.passes.clusters import Cluster, ClusterGraph, plain_axes
 
 
@@ -19,6 +20,7 @@ def outline(graph: Graph, clusters: ClusterGraph, position: Mapping[Node, int]) 
 
     def value_of(node: Node) -> Node:
         if node not in new:  # constants, and views of what is in memory
+            assert operator(node.op).kind in ("source", "view"), f"{node!r} is read before it is made"
             new[node] = emit(
                 node.with_inputs(tuple(value_of(source) for source in node.inputs)) if node.inputs else node
             )

@@ -68,6 +68,14 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "written in steps": lambda x: _written_in_steps(x),
 }
 
+
+def product(x: Any, y: Any) -> Any:
+    """A matrix product where the shapes allow one: a step that is no kernel."""
+    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-1] or {x.dtype.char, y.dtype.char} - set("fd"):
+        return x + y
+    return np.tanh(x) @ (np.swapaxes(np.tanh(y), -1, -2) if y.ndim > 1 else np.tanh(y))
+
+
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda x, y: x + y,
     "subtract": lambda x, y: x != y if x.dtype == y.dtype == bool else x - y,
@@ -75,6 +83,7 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "divide": lambda x, y: bounded(x) / (abs(bounded(y)) + 1),
     "maximum": lambda x, y: np.maximum(x, y),
     "minimum": lambda x, y: np.minimum(x, y),
+    "product": product,
     "less": lambda x, y: x < y,
     "equal": lambda x, y: x == y,
     "where": lambda x, y: np.where(x > y, x, y),

@@ -32,6 +32,28 @@ def reasons(function, *specs):
     return [refusal.reason for refusal in fuser.refusals]
 
 
+def test_a_kernel_never_feeds_a_product_that_it_reads(rng):
+    """What a product reads through a view is stored before it, in a kernel of its own."""
+
+    def gradients(a, b):
+        x, r = np.zeros_like(b), b
+        p, before = r, r @ r
+        for _ in range(3):
+            ap = a @ p
+            step = before / (p @ ap)
+            x, r = x + step * p, r - step * ap
+            now = r @ r
+            p, before = r + now / before * p, now
+        return x
+
+    matrix = rng.random((20, 20))
+    arguments = matrix @ matrix.T + 20 * np.eye(20), rng.random(20)
+    steps = fused(gradients, *arguments)
+    assert steps.count("matmul") == 3
+    assert all(step in ("matmul", "reshape", "transpose") or " " in step for step in steps), "all else is in kernels"
+    np.testing.assert_allclose(nf.jit(gradients)(*arguments), gradients(*arguments), rtol=1e-12)
+
+
 VECTOR, MATRIX, TALL = nf.spec("f4", 1000), nf.spec("f4", 64, 100), nf.spec("f4", 65536, 64)
 
 
