@@ -1,4 +1,4 @@
-"""`np.zeros` and its kin in a traced function, as arrays that traced values can be written to; `np.array` of traced values.
+"""`np.zeros` and its kin in a traced function, as arrays that traced values can be written to; `np.array` and `np.sum` of lists of them.
 
 NumPy's protocols do not cover these calls, so for the time of a trace the names in the numpy module stand for functions that ask who calls: a
 user's function in the tracing thread gets a traced array, everybody else what NumPy makes. Functions that do without are never traced so.
@@ -28,14 +28,17 @@ _lock = threading.RLock()
 @contextmanager
 def traced_creation(recorder: Recorder) -> Iterator[None]:
     """Within, this thread's calls of `np.zeros`, `np.array` and the like from outside of libraries are recorded."""
+    from numfuse.compiler.trace import methods  # noqa: F401  (its tables name NumPy's own functions, so it comes before theirs are replaced)
+
     owner = threading.get_ident()
+    tracing = [recorder]  # emptied at the end: a module that is imported meanwhile may keep a name
 
     def asking(original: Callable[..., Any], make: Maker) -> Callable[..., Any]:
         @functools.wraps(original)
         def function(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != owner or not recorder.open or of_library(sys._getframe(1)):
+            if not tracing or threading.get_ident() != owner or of_library(sys._getframe(1)):
                 return original(*args, **kwargs)
-            return telling_the_line(make)(recorder, original, *args, **kwargs)
+            return telling_the_line(make)(tracing[0], original, *args, **kwargs)
 
         return function
 
@@ -46,6 +49,7 @@ def traced_creation(recorder: Recorder) -> Iterator[None]:
         try:
             yield
         finally:
+            tracing.clear()
             for name, original in originals.items():
                 setattr(np, name, original)
 
@@ -114,6 +118,13 @@ def _joined(recorder: Recorder, a: Any) -> Array:
     return fresh(recorder, as_array(recorder, np.asarray(a)[()]).node)
 
 
+def of_list(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """`np.sum([x, y], axis=0)` and the like: NumPy does not ask the arrays in a list, but makes an array of it."""
+    if isinstance(a, (list, tuple)) and _holds_traced(a):
+        a = _joined(recorder, a)
+    return original(a, *args, **kwargs)
+
+
 MAKERS: dict[str, Maker] = {
     "zeros": _filled(0),
     "ones": _filled(1),
@@ -125,4 +136,5 @@ MAKERS: dict[str, Maker] = {
     "asarray": array,
     "asanyarray": array,
     "ascontiguousarray": array,
+    **dict.fromkeys(("sum", "prod", "mean", "var", "std", "max", "min", "any", "all", "argmax", "argmin"), of_list),
 }

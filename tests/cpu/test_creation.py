@@ -111,6 +111,16 @@ def lst(x):
     return np.array([x[0], x[1]])
 
 
+def of_lists(x):
+    return (
+        np.mean([x[0], x[1]], axis=0),
+        np.sum([x, x * 2]),
+        np.max((x[0], x[1], x[2] + 1), axis=0),
+        np.sum([1, 2]),
+        np.argmax([x[0], x[1]], 0),
+    )
+
+
 def shapes(x):
     z = np.zeros(x.shape[:1])
     z[::2] = x[::2, 0]
@@ -118,7 +128,7 @@ def shapes(x):
     return z
 
 
-MATRIX = [heat, grad, loop, acc, mat, asarr, arr, ful, eye, between, iadd, ones_i, helper, f32, lst, shapes]
+MATRIX = [heat, grad, loop, acc, mat, asarr, arr, ful, eye, between, iadd, ones_i, helper, f32, lst, of_lists, shapes]
 
 
 @pytest.mark.parametrize("function", MATRIX, ids=lambda function: function.__name__)
