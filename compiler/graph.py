@@ -214,7 +214,9 @@ def params_key(node: Node) -> Hashable:
         return ()
     if node.op == "fused":
         return id(node)
-    return tuple([(name, _value_key(value)) for name, value in sorted(node.params.items())])
+    if node.op == "constant":
+        return _value_key(node.params["value"])
+    return frozenset([(name, _value_key(value)) for name, value in node.params.items()])
 
 
 def _value_key(value: Any) -> Hashable:

@@ -17,6 +17,8 @@ Emit = Callable[[Node], Node]
 
 
 def expand(graph: Graph) -> Graph:
+    if not any(node.op in RULES for node in graph.nodes):
+        return graph
     return rewrite(graph, lambda node, emit: RULES[node.op](node, emit) if node.op in RULES else node)
 
 

@@ -40,4 +40,5 @@ def split(graph: Graph, few: int) -> Graph:
         partial = emit(make(node.op, (flat,), node.where, axis=(len(kept),), block=block))
         return make(node.op, (partial,), node.where, axis=(len(kept),))
 
-    return rewrite(graph, rule)
+    reductions = any(operator(node.op).kind == "reduction" for node in graph.nodes)
+    return rewrite(graph, rule) if reductions else graph

@@ -79,6 +79,9 @@ class Array:
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
+    __class__ = property(lambda self: self.weak or (self.dtype.type if self.scalar else np.ndarray))  # type: ignore[assignment]
+    """So that `isinstance(x, np.ndarray)` in a traced function is what it is without tracing."""
+
     @property
     def node(self) -> Node:
         """The node that holds its value now."""

@@ -36,15 +36,19 @@ class NotAnArgument(UnsupportedFunction):
 
 def of_library(frame: FrameType) -> bool:
     """Whether the frame is numfuse's or NumPy's, and not the user's."""
-    name = frame.f_globals.get("__name__", "")
-    return (name if "." not in name else name.partition(".")[0]) in _LIBRARIES
+    return _is_library(frame.f_globals.get("__name__", ""))
+
+
+@functools.cache
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES
 
 
 def user_location() -> Location | None:
     """The innermost frame that is neither numfuse nor NumPy."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not of_library(frame):
+        if not _is_library(frame.f_globals.get("__name__", "")):
             code = frame.f_code
             return Location(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back

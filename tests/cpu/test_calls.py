@@ -122,6 +122,17 @@ def test_calls_of_every_kind_are_known_again() -> None:
     assert traces.count(1) - 2 * len(calls) == first - len(calls), "the second round traces nothing"
 
 
+def test_traced_arguments_are_instances_of_their_types() -> None:
+    def kinds(x, number, count, scalar):
+        x = x if isinstance(x, np.ndarray) else np.asarray(x)
+        number = number * 2 if isinstance(number, float) else number
+        count = count + 1 if isinstance(count, int) and not isinstance(count, np.ndarray) else count
+        return x * number + count, scalar + 1 if isinstance(scalar, np.floating) else scalar
+
+    given = X, 1.5, 3, np.float32(2)
+    close(nf.jit(kinds)(*given), kinds(*given))
+
+
 def test_static_zeros_are_told_apart() -> None:
     fused = nf.jit(lambda x, zero: np.copysign(x, zero), static_argnames="zero")
     x = np.ones(3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -163,6 +165,18 @@ def test_numpy_is_itself_again() -> None:
     with pytest.raises(nf.TracedValueError):
         nf.jit(lambda x: np.zeros(int(x[0, 0])))(X)
     assert all(getattr(np, name) is function for name, function in before.items())
+
+
+def test_the_first_trace_of_a_process() -> None:
+    """Nothing that is imported while NumPy's names are replaced may take them for NumPy's."""
+    code = (
+        "import numpy as np, numfuse as nf\n"
+        "def f(x):\n    out = np.zeros(5)\n    out += x\n    return out.sum()\n"
+        "assert nf.jit(f)(np.ones(5)) == 5\n"
+        "assert nf.jit(lambda x: np.sum(x) + x.mean())(np.ones(5)) == 6\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_functions_that_do_without_see_ndarrays() -> None:
