@@ -74,6 +74,7 @@ def template(code: str) -> Template:
     return Template(tuple(parts), code[end:], binds, wraps, repeated)
 
 
+@functools.cache
 def scalar_type(dtype: np.dtype) -> str:
     """The name that converts to `dtype` in a kernel; float16 lives in float32 registers."""
     if dtype == np.float16:
@@ -108,6 +109,12 @@ def literal(value: Any, dtype: np.dtype) -> Text:
         return Text(f"{dtype.name}({_digits(value.real, dtype)} + {_digits(value.imag, dtype)} * 1j)")
     digits = Text(_digits(value, dtype), _PRECEDENCE[ast.USub] if np.signbit(value) else ATOM)
     return digits if dtype == np.float64 else Text(f"{scalar_type(dtype)}({digits.text})")
+
+
+@functools.lru_cache(4096)
+def literal_of_bytes(contents: bytes, dtype: np.dtype) -> Text:
+    """`literal` of the number that lies so in memory: unrolled loops print the same few again and again, and 0.0 equals -0.0."""
+    return literal(np.frombuffer(contents, dtype)[0], dtype)
 
 
 def initial(value: Any, dtype: np.dtype) -> str:

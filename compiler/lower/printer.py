@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numfuse.compiler.graph import Location
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
-from numfuse.compiler.lower.expressions import RESERVED, Expressions, Names, Text, literal, scalar_type, to_tile
+from numfuse.compiler.lower.expressions import (
+    RESERVED,
+    Expressions,
+    Names,
+    Text,
+    literal_of_bytes,
+    scalar_type,
+    to_tile,
+)
 
 INLINE = 64
 """Longer expressions get a name of their own."""
@@ -154,7 +162,7 @@ class Printer:
 
     def text(self, value: Value) -> Text:
         if value.kind == "constant":
-            return literal(value.constant, value.dtype)
+            return literal_of_bytes(value.dtype.type(value.constant).tobytes(), value.dtype)
         return self.texts[value]
 
     def computed(self, value: Value) -> Text:

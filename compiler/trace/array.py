@@ -79,7 +79,7 @@ class Array:
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
-    __class__ = property(lambda self: self.weak or (self.dtype.type if self.scalar else np.ndarray))  # type: ignore[assignment]
+    __class__ = property(lambda self: self.weak or (self.dtype.type if self.scalar else np.ndarray))
     """So that `isinstance(x, np.ndarray)` in a traced function is what it is without tracing."""
 
     @property

@@ -60,7 +60,7 @@ EXPRESSIONS = {
         np.maximum(k,2); k+u; k*f; p*u; x*np.pi; np.e*f
     """,
     "creation, products, empty arrays, dtypes": """
-        np.zeros_like(x); np.ones_like(u); np.full_like(x,3); np.full_like(u,2.7); np.empty_like(x)*0; np.zeros_like(x,dtype='f4')+1; np.copy(x);
+        np.zeros_like(x); np.ones_like(u); np.full_like(x,3); np.full_like(u,2.7); np.empty_like(x).shape; np.zeros_like(x,dtype='f4')+1; np.copy(x);
         x.copy(); np.dot(x,v); np.dot(v,v); np.dot(2,x); np.inner(v,v); np.inner(x,x); np.outer(v,w); np.vdot(c,c); np.tensordot(x,x,2);
         np.tensordot(x,x.T,1); np.matmul(x,x.T); np.linalg.norm(x); np.linalg.norm(x,axis=1); np.linalg.norm(v,1); np.linalg.norm(v,np.inf); e.sum();
         e.sum(0); e.mean(0); e+1; e.any(); e.all(); np.concatenate([e,e]); x[0:0].sum(0); x[0:0].prod(); np.stack([k,p]); np.add(x,1,dtype='f4');
