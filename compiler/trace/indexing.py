@@ -97,6 +97,8 @@ def _plain(bound: Any) -> int | None:
 def _expanded(key: Any, ndim: int) -> list[Any]:
     """The index with its ellipsis written out, one entry an axis (and None for new axes); NumPy's errors."""
     keys = list(key) if isinstance(key, tuple) else [key]
+    if len(keys) <= ndim and all(type(part) is slice for part in keys):  # nothing to look into
+        return keys + [slice(None)] * (ndim - len(keys))
     keys = [operator.index(part) if isinstance(part, Array) and part.weak is int else part for part in keys]
     for part in keys:
         if isinstance(part, (Array, np.ndarray, list)) and not (
