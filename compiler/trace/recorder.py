@@ -113,8 +113,10 @@ class Recorder:
         roots = {id(array): _root(array) for array in captured}
         watched = {id(root) for root in roots.values()} | set(roots)
         held: set[int] = set()
-        for holder in gc.get_referrers(*captured, *roots.values()) if captured else ():
-            if not isinstance(holder, Feed) and holder is not captured and holder is not roots:
+        everyone = (*captured, *roots.values())
+        ours = {id(captured), id(roots), id(everyone)}
+        for holder in gc.get_referrers(*everyone) if captured else ():
+            if not isinstance(holder, Feed) and id(holder) not in ours:
                 held |= watched & {id(one) for one in gc.get_referents(holder)}
         return {key for key, root in roots.items() if key in held or id(root) in held}
 
