@@ -87,6 +87,12 @@ def constant(value: Any, where: Location | None = None, name: str | None = None)
     return Node("constant", (), {"value": value}, value.shape, value.dtype, where, name)
 
 
+def results_of(node: Node) -> list[Spec]:
+    """The specs of what `node` yields; where they are several, each is read through a `get` node."""
+    results = operator(node.op).results
+    return [node.spec] if results is None else results([source.spec for source in node.inputs], node.params)
+
+
 def is_scalar(node: Node) -> bool:
     """Whether `node` is a 0-d constant: it prints in place, and kernels hold it as a literal."""
     return node.op == "constant" and not node.shape

@@ -122,7 +122,6 @@ def lower_graph(
             target.finish(program)
     if log.wanted("passes"):
         log.message("passes", f"{graph.name}\n{trail.table()}")
-    device.check(program)
     return Lowered(target, device, program, trail, traced)
 
 
@@ -336,7 +335,8 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
             )
         return "; ".join(phases)
     if isinstance(step, LibraryStep):
-        return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {told(step.output)}"
+        results = ", ".join(told(number) for number in step.outputs if number is not None)
+        return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {results}"
     return f"view {step.node.op}({told(step.input)}) -> {told(step.output)}"
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import NO_PARAMS, Graph, Node, constant, is_scalar, make
+from numfuse.compiler.graph import NO_PARAMS, Graph, Node, constant, is_scalar, make, results_of
 from numfuse.compiler.types import DTYPE_NAMES, DTYPES, parse_spec, type_text
 
 
@@ -63,8 +63,7 @@ def names_of(graph: Graph) -> dict[Node, str]:
 def node_text(node: Node, names: dict[Node, str], *, locations: bool = True, indent: str = "") -> str:
     operands = [operand_text(source, names) for source in node.inputs]
     params = [f"{key}={param_text(value, locations, indent)}" for key, value in sorted(node.params.items())]
-    several = node.op == "fused" and len(node.params["body"].outputs) > 1
-    declared = names[node] if several else f"{names[node]}: {type_text(node.shape, node.dtype)}"
+    declared = names[node] if len(results_of(node)) > 1 else f"{names[node]}: {type_text(node.shape, node.dtype)}"
     where = f"  # {node.where}" if locations and node.where else ""
     return f"{declared} = {node.op}({', '.join(operands + params)}){where}"
 

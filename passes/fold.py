@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, evaluate_node, rewrite
+from numfuse.compiler.ops import operator
 from numfuse.compiler.types import size_of
 
 LIMIT = 4096
@@ -19,7 +20,7 @@ def fold(graph: Graph) -> Graph:
 def _fold(node: Node, emit: Callable[[Node], Node]) -> Node:
     if not node.inputs or size_of(node.shape) > LIMIT or any(source.op != "constant" for source in node.inputs):
         return node
-    if node.op in ("broadcast_to", "fused", "get"):
+    if node.op in ("broadcast_to", "get") or operator(node.op).results:
         return node
     with np.errstate(all="ignore"):
         value = evaluate_node(node, [source.params["value"] for source in node.inputs])

@@ -18,9 +18,6 @@ class Device(Protocol):
     def describe(self) -> str:
         """`cpu`, or `cuda sm_90`."""
 
-    def check(self, program: Program) -> None:
-        """Raises where the program has a step that the device cannot do."""
-
     def compile(self, program: Program, options: Options) -> Any:
         """Something to call with one array for each argument, which returns a list of results."""
 

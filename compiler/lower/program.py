@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numfuse.compiler.graph import Graph, Node, structure_key
+from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel, in_place_pairs
 from numfuse.compiler.lower import memory
@@ -86,11 +86,12 @@ class KernelStep:
 
 @dataclass
 class LibraryStep:
-    """A call of the operator's library function: NumPy (BLAS) on the CPU, cuBLAS on the GPU."""
+    """A call of the operator's library function: NumPy's, or on a GPU cuBLAS's where it has it. `outputs`: None for a result
+    that nobody reads."""
 
     node: Node
     inputs: list[int]
-    output: int
+    outputs: list[int | None]
 
 
 @dataclass
@@ -165,8 +166,7 @@ class Lowering:
                 self._add(node, "view")
                 self.steps.append(ViewStep(node, self.number[node.inputs[0]], self.number[node]))
             else:
-                self._add(node, "result" if node in results else "workspace", results.get(node, 0))
-                self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], self.number[node]))
+                self._library(node, results)
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
         program.workspace = self._plan(program)
         program.copied = _shared(program)
@@ -180,9 +180,23 @@ class Lowering:
         self.values.append(Value(node, place, number))
         return self.number[node]
 
+    def _outputs(self, node: Node) -> list[Node | None]:
+        """The nodes that stand for the results of `node`; None for one that nobody reads."""
+        count = len(results_of(node))
+        return [node] if count == 1 else [self.gets.get((node, place)) for place in range(count)]
+
+    def _library(self, node: Node, results: dict[Node, int]) -> None:
+        numbers = [
+            None
+            if output is None
+            else self._add(output, "result" if output in results else "workspace", results.get(output, 0))
+            for output in self._outputs(node)
+        ]
+        self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], numbers))
+
     def _kernel(self, node: Node, results: dict[Node, int]) -> None:
         body = node.params["body"]
-        outputs = [self.gets.get((node, place), node) for place in range(len(body.outputs))]
+        outputs = [output or node for output in self._outputs(node)]
         inputs = [
             self._buffer(inner, self.number[source]) for inner, source in zip(body.inputs, node.inputs, strict=True)
         ]
@@ -269,7 +283,7 @@ def touched(step: Step) -> list[int]:
     if isinstance(step, KernelStep):
         return [number for phase in step.kernel.phases for number in phase.values]
     if isinstance(step, LibraryStep):
-        return [*step.inputs, step.output]
+        return [*step.inputs, *[number for number in step.outputs if number is not None]]
     return [step.input, step.output]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numfuse.compiler.index import Case, Index
 from numfuse.compiler.types import Shape, Spec
 
-Kind = Literal["elementwise", "reduction", "view", "guarded", "source", "contraction", "structure"]
+Kind = Literal["elementwise", "reduction", "view", "guarded", "source", "library", "structure"]
 """How an operator reads its operands.
 
 elementwise  each element from the operands' elements at the same place, broadcast as NumPy does
@@ -18,7 +18,7 @@ reduction    each element from all elements along `axis`
 view         each element is one element of the operand, at an index known when compiling
 guarded      as a view, but the operand and the index depend on tests (pad, concatenate, a slice written into an array)
 source       no operands: a constant, an argument, the place of an element along an axis
-contraction  a library call
+library      a call of NumPy, or of the device's library: matrix products, decompositions, transforms, sorting, scans
 structure    made by the compiler: fused nodes and their projections
 """
 
@@ -36,6 +36,8 @@ class Operator:
     """The meaning, as a NumPy function of the operands' arrays and the node's params."""
     infer: Infer
     """Shape and dtype from the operands' specs and the params; raises ValueError or TypeError."""
+    results: Callable[[Sequence[Spec], Mapping[str, Any]], list[Spec]] | None = None
+    """Of a node that may have several results: the spec of each. Each is then read through a `get` node."""
     ufunc: np.ufunc | None = None
     """The NumPy ufunc it stands for, where it is one: gives the loop dtypes (NEP 50)."""
     code: Mapping[str, str] = field(default_factory=dict)
@@ -76,3 +78,22 @@ def same_axes(axis: Any, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     axes = np.lib.array_utils.normalize_axis_tuple(axis, ndim, argname="axis" if isinstance(axis, tuple) else None)
     return tuple(sorted(int(a) for a in axes))
+
+
+def infer_results(results: Callable[..., list[Spec]]) -> Infer:
+    """The type rule of an operator with `results`: of one result its own; a node with several has no type of its own."""
+
+    def infer(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
+        specs = results(operands, params)
+        return (specs[0].shape, specs[0].dtype) if len(specs) == 1 else ((), np.dtype(bool))
+
+    return infer
+
+
+def together(results: Sequence[Any]) -> Any:
+    """One result itself; several as one 0-d object array, which is the value of a node with several results."""
+    if len(results) == 1:
+        return results[0]
+    several = np.empty((), object)
+    several[()] = tuple(results)
+    return several

@@ -1,4 +1,4 @@
-"""Contractions, which are library calls, and the nodes that the compiler itself makes."""
+"""Matrix products, and the nodes that the compiler itself makes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.ops.operator import Operator
+from numfuse.compiler.ops.operator import Operator, infer_results, together
 from numfuse.compiler.types import Shape, Spec, broadcast
 
 _matmul_dtype: dict[tuple[np.dtype, np.dtype], np.dtype] = {}
@@ -29,22 +29,11 @@ def infer_matmul(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[S
     return (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), _matmul_dtype[pair]
 
 
-def infer_fused(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
+def results_of_fused(operands: Sequence[Spec], params: Mapping[str, Any]) -> list[Spec]:
     body = params["body"]
     if [node.spec for node in body.inputs] != list(operands):
         raise ValueError("a fused node's operands must match the inputs of its body")
-    if len(body.outputs) > 1:
-        return (), np.dtype(bool)  # several results: each is read through a `get` node
-    return body.outputs[0].shape, body.outputs[0].dtype
-
-
-def reference_fused(*operands: Any, body: Any, rows: Any) -> Any:
-    results = body.evaluate(*operands)
-    if len(results) == 1:
-        return results[0]
-    several = np.empty((), object)
-    several[()] = results
-    return several
+    return [node.spec for node in body.outputs]
 
 
 def infer_get(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
@@ -52,8 +41,14 @@ def infer_get(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shap
 
 
 ROWS = [
-    Operator(name="matmul", kind="contraction", reference=np.matmul, infer=infer_matmul, cost=2),
-    Operator(name="fused", kind="structure", reference=reference_fused, infer=infer_fused),
+    Operator(name="matmul", kind="library", reference=np.matmul, infer=infer_matmul, cost=2),
+    Operator(
+        name="fused",
+        kind="structure",
+        reference=lambda *operands, body, rows: together(body.evaluate(*operands)),
+        infer=infer_results(results_of_fused),
+        results=results_of_fused,
+    ),
     Operator(
         name="get",
         kind="structure",

@@ -67,19 +67,19 @@ def at_line(where: Location | None) -> str:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def telling_the_line(function: Function) -> Function:
-    """Adds the user's line to the errors that `function` raises, once."""
+def telling_the_line(function: Function, where: Location | None = None) -> Function:
+    """Adds the user's line (`where`, or where the call comes from) to the errors that `function` raises, once."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except AxisError as error:
-            raise AxisError(str(error) + at_line(user_location())) from None
+            raise AxisError(str(error) + at_line(where or user_location())) from None
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             told = error.args[0] if error.args else None
             if isinstance(told, str) and "\n  " not in told:  # else the line is in it already
-                error.args = (told + at_line(user_location()), *error.args[1:])
+                error.args = (told + at_line(where or user_location()), *error.args[1:])
             raise
 
     return wrapper  # type: ignore[return-value]

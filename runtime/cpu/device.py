@@ -14,9 +14,6 @@ class CpuDevice:
     def describe(self) -> str:
         return "cpu"
 
-    def check(self, program: Program) -> None:
-        """Every operator has a NumPy function at least."""
-
     def compile(self, program: Program, options: dict[str, Any]) -> Executable:
         return Executable(program, bool(options.get("fastmath")))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, Value, ViewStep
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, ViewStep
 from numfuse.compiler.ops import operator
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache, versions
@@ -19,6 +19,7 @@ from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu import threads
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
 from numfuse.runtime.cpu.threads import thread_count
+from numfuse.runtime.library import call_library
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
@@ -164,7 +165,7 @@ class Executable:
             return [phase_run(step.kernel, phase, fastmath) for phase in step.kernel.phases]
         if isinstance(step, ViewStep):
             return [view_run(step)]
-        return [library_run(step, self.program.values[step.output])]
+        return [library_run(step)]
 
 
 def seconds_of(kernel: LoweredKernel) -> float:
@@ -204,17 +205,14 @@ def view_run(step: ViewStep) -> Run:
     return run
 
 
-def library_run(step: LibraryStep, output: Value) -> Run:
+def library_run(step: LibraryStep) -> Run:
     """The operator's NumPy function; matrix products write straight into their place."""
-    row, params = operator(step.node.op), dict(step.node.params)
-    numbers, place = tuple(step.inputs), step.output
+    reference, numbers, place = operator(step.node.op).reference, tuple(step.inputs), step.outputs[0]
+    if not isinstance(reference, np.ufunc) or step.node.params:
+        return partial(call_library, step)
 
     def run(values: Arrays) -> None:
-        inputs = [values[number] for number in numbers]
         with np.errstate(all="ignore"):
-            if isinstance(row.reference, np.ufunc) and not params:
-                row.reference(*inputs, out=values[place])
-            else:
-                values[place][...] = row.reference(*inputs, **params)
+            reference(*[values[number] for number in numbers], out=values[place])
 
     return run

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program
 from numfuse.compiler.ops import operator
-from numfuse.compiler.trace.errors import at_line
-from numfuse.runtime.cuda.blas import KINDS
+from numfuse.runtime.library import call_library
 
 DEFAULT_ARCH = "sm_90"
 
@@ -31,15 +30,6 @@ class CudaDevice:
 
     def describe(self) -> str:
         return f"cuda {self.arch}"
-
-    def check(self, program: Program) -> None:
-        """Raises TypeError where a step is neither a kernel nor a matrix product that cuBLAS has."""
-        for step in program.steps:
-            if isinstance(step, LibraryStep) and (step.node.op != "matmul" or step.node.dtype not in KINDS):
-                dtypes = ", ".join(str(source.dtype) for source in step.node.inputs)
-                raise TypeError(
-                    f"{step.node.op} of ({dtypes}) has no CUDA kernel; use target='cpu', or convert the operands first{at_line(step.node.where)}"
-                )
 
     def compile(self, program: Program, options: dict[str, Any]) -> Any:
         from numfuse.runtime.cuda.executable import CudaExecutable
@@ -104,9 +94,7 @@ class SimulatorExecutable:
                 for phase in step.kernel.phases:
                     run_phase(phase, [values[number] for number in phase.values])
             elif isinstance(step, LibraryStep):
-                inputs = [values[number] for number in step.inputs]
-                with np.errstate(all="ignore"):
-                    values[step.output][...] = operator(step.node.op).reference(*inputs, **step.node.params)
+                call_library(step, values)
             else:
                 values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
         given = zip(program.results, program.copied, strict=True)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, ViewStep
 from numfuse.runtime.cuda.array import DeviceArray
-from numfuse.runtime.cuda.blas import Blas
+from numfuse.runtime.cuda.blas import KINDS, Blas
 from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
+from numfuse.runtime.library import call_library
 
 
 class CudaExecutable:
@@ -52,7 +53,7 @@ class CudaExecutable:
                 values[number] = DeviceArray(
                     gpu, workspace.address + value.number, value.shape, value.dtype, owner=workspace
                 )
-            elif value.place == "constant" and value.shape:
+            elif value.place == "constant":
                 if number not in self._constants:
                     self._constants[number] = DeviceArray.from_host(gpu, value.node.params["value"])
                 values[number] = self._constants[number]
@@ -67,9 +68,13 @@ class CudaExecutable:
             values[step.output] = values[step.input].view_through(step.node.op, dict(step.node.params))
             return
         if isinstance(step, LibraryStep):
-            if self._blas is None:
-                self._blas = Blas(gpu)
-            self._blas.matmul(values[step.inputs[0]], values[step.inputs[1]], values[step.output])
+            if step.node.op == "matmul" and step.node.dtype in KINDS:
+                if self._blas is None:
+                    self._blas = Blas(gpu)
+                a, b, (out,) = *step.inputs, step.outputs
+                self._blas.matmul(values[a], values[b], values[out])
+            else:
+                on_the_host(step, values)
             return
         for phase in step.kernel.phases:
             compiled = self.kernels[phase.source.code]
@@ -80,3 +85,15 @@ class CudaExecutable:
         if id(compiled) not in self._loaded:
             self._loaded[id(compiled)] = gpu.load(compiled.cubin)
         return self._loaded[id(compiled)]
+
+
+def on_the_host(step: LibraryStep, values: list[Any]) -> None:
+    """Calls NumPy on copies of what is on the GPU, and copies the results back."""
+    copies = {number: np.asarray(values[number]) for number in step.inputs}
+    results = [number for number in step.outputs if number is not None]
+    for number in results:
+        copies[number] = np.empty(values[number].shape, values[number].dtype)
+    call_library(step, copies)
+    for number in results:
+        if copies[number].size:
+            values[number].gpu.copy_in(values[number].address, copies[number])

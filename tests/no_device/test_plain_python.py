@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program
 from numfuse.compiler.ops import operator
 from numfuse.runtime.cuda.simulator import Pointer, pointer_to
+from numfuse.runtime.library import call_library
 from numfuse.runtime.reference import run_as_python
 
 import numfuse as nf
@@ -34,9 +35,7 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
                 pointers: list[Pointer] = [pointer_to(values[number]) for number in phase.values]
                 run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
         elif isinstance(step, LibraryStep):
-            values[step.output][...] = operator(step.node.op).reference(
-                *[values[n] for n in step.inputs], **step.node.params
-            )
+            call_library(step, values)
         else:
             values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
     return [values[number] for number in program.results]
