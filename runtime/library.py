@@ -20,6 +20,9 @@ def call_library(step: LibraryStep, values: Sequence[Any] | Mapping[int, Any]) -
     for number, result in zip(step.outputs, results, strict=True):
         if number is None:
             continue
-        if np.shape(result) != values[number].shape:
-            raise RuntimeError(f"{step.node.op} gave a result of shape {np.shape(result)}, not {values[number].shape}")
-        values[number][...] = result
+        place, result = values[number], np.asarray(result)
+        if (result.shape, result.dtype) != (place.shape, place.dtype):
+            raise RuntimeError(
+                f"{step.node.op} gave {result.dtype}{list(result.shape)}, but its type rule {place.dtype}{list(place.shape)}"
+            )
+        place[...] = result

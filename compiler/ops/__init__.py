@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numfuse.compiler.ops import elementwise, products, reductions, views
+from numfuse.compiler.ops import elementwise, library, products, reductions, views
 from numfuse.compiler.ops.operator import Kind, Operator, same_axes
 
 OPERATORS: dict[str, Operator] = {
-    row.name: row for rows in (elementwise.ROWS, reductions.ROWS, views.ROWS, products.ROWS) for row in rows
+    row.name: row
+    for rows in (elementwise.ROWS, reductions.ROWS, views.ROWS, products.ROWS, library.ROWS)
+    for row in rows
 }
 
 operator = OPERATORS.__getitem__

@@ -198,6 +198,10 @@ class Array:
             )
         return iter([self[i] for i in range(self.shape[0])])
 
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """NumPy's functions wrap their results so; a traced one needs nothing."""
+        return array
+
     __hash__ = None  # type: ignore[assignment]
 
     # -- NumPy's protocols -------------------------------------------------------------------------------------------

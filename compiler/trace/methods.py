@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import shapes
+from numfuse.compiler.trace import library, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.namespace import FUNCTIONS
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast
@@ -41,7 +41,7 @@ METHODS: dict[str, Callable[..., Any]] = {
         name: of(getattr(np, name))
         for name in (
             "sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "swapaxes", "squeeze", "clip", "round",
-            "dot", "repeat", "ravel",
+            "dot", "repeat", "ravel", "cumsum", "cumprod", "argsort", "argpartition", "searchsorted",
         )
     },
     "reshape": variadic(shapes.reshape),
@@ -52,6 +52,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "conjugate": lambda self: call_ufunc(self.recorder, np.conjugate, (self,), {}),
     "copy": lambda self, order="C": fresh(self.recorder, self.node, self.scalar),
     "fill": fill,
+    "sort": library.in_place("sort"),
+    "partition": library.in_place("partition"),
     "byteswap": swap_bytes,
     "__copy__": lambda self: shapes.copy(self.recorder, self),
     "__deepcopy__": lambda self, memo: shapes.copy(self.recorder, self),

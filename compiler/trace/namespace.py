@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import linalg, reductions, shapes
+from numfuse.compiler.trace import library, linalg, reductions, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.through import python_source, trace_through
 from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, resolve
 
 Implementation = Callable[..., Any]
@@ -19,9 +20,12 @@ Implementation = Callable[..., Any]
 
 def call_function(recorder: Recorder, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """`function(*args, **kwargs)` for a function of NumPy; refuses one that is not known, naming the nearest that is."""
-    implementation = FUNCTIONS.get(function)
+    implementation = FUNCTIONS.get(function) or library.fourier(function)
     if implementation is not None:
         return implementation(recorder, *args, **kwargs)
+    source = python_source(function)
+    if source is not None:
+        return trace_through(recorder, source, args, kwargs)
     module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
     name = f"{module}.{getattr(function, '__name__', function)}"
     near = difflib.get_close_matches(function.__name__, supported_names(), 1, 0.66) if module == "np" else []
@@ -163,6 +167,7 @@ def may_share_memory(recorder: Recorder, a: Any, b: Any, max_work: Any = None) -
 
 
 FUNCTIONS: dict[Any, Implementation] = {
+    **library.FUNCTIONS,
     # reductions
     np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
     np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Node
 from numfuse.compiler.ops import operator, same_axes
+from numfuse.compiler.trace import library
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast
+from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, targets_of
 from numfuse.compiler.types import supported
 
 NOT_GIVEN: Any = np._NoValue
@@ -29,7 +30,9 @@ def ufunc_reduce(
 ) -> Array:
     """`ufunc.reduce`; the ufuncs that have a row in the table are the ones that join in any order."""
     if ufunc not in REDUCTIONS:
-        raise UnsupportedFunction(f"np.{ufunc.__name__}.reduce is not supported")
+        if where is not True or initial is not NOT_GIVEN:
+            raise UnsupportedFunction(f"np.{ufunc.__name__}.reduce with initial= or where= is not supported")
+        return library.reduce(recorder, ufunc, array, axis, dtype, targets_of(out, 1)[0], keepdims)
     if axis is None:
         axes = same_axes(None, array.ndim)
     else:

@@ -105,7 +105,7 @@ def call_ufunc(
     kwargs.pop("subok", None)
     if kwargs.pop("order", "K") not in ("K", "C", "A", None) or kwargs:
         raise UnsupportedFunction(f"np.{ufunc.__name__}: the arguments {sorted(kwargs) or ['order']} are not supported")
-    targets = _targets(out, ufunc.nout)
+    targets = targets_of(out, ufunc.nout)
     if ufunc in _PRODUCTS:
         results: list[Array] = [_product(recorder, ufunc, operands, dtype)]
     elif ufunc in PARTS:
@@ -115,7 +115,7 @@ def call_ufunc(
     else:
         raise UnsupportedFunction(f"np.{ufunc.__name__} is not supported")
     given = [
-        _store(recorder, ufunc, result, target, where, casting) for result, target in zip(results, targets, strict=True)
+        store(recorder, ufunc, result, target, where, casting) for result, target in zip(results, targets, strict=True)
     ]
     return given[0] if len(given) == 1 else tuple(given)
 
@@ -180,13 +180,15 @@ def _comparison_out_of_range(ufunc: np.ufunc, operands: Sequence[Array]) -> bool
     return bool(ufunc(*values))
 
 
-def _targets(out: Any, count: int) -> tuple[Any, ...]:
+def targets_of(out: Any, count: int) -> tuple[Any, ...]:
     if out is None:
         return (None,) * count
     return tuple(out) if isinstance(out, tuple) else (out,)
 
 
-def _store(recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: Any) -> Array:
+def store(
+    recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any = True, casting: Any = "same_kind"
+) -> Array:
     """Writes `result` to `out`, where there is one, by NumPy's casting rule, and returns what the call returns."""
     if target is None:
         if where is not True:
@@ -269,6 +271,12 @@ def ufunc_method(
         spread = recorder.make("reshape", a.node, shape=a.shape + (1,) * b.ndim) if a.weak is None else a.node
         left = fresh(recorder, spread) if a.weak is None else a
         return call_ufunc(recorder, ufunc, (left, b), kwargs)
+    if method in ("accumulate", "reduceat"):
+        from numfuse.compiler.trace import library
+
+        return getattr(library, method)(
+            recorder, ufunc, *inputs, **{**kwargs, "out": targets_of(kwargs.get("out"), 1)[0]}
+        )
     raise UnsupportedFunction(f"np.{ufunc.__name__}.{method} is not supported")
 
 
