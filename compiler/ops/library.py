@@ -102,12 +102,12 @@ def of_linalg(name: str) -> Callable[..., Any]:
 
 
 def quantile(name: str) -> Operator:
-    """`q`: a number or tuple, which is weak, or the second operand. The axes of q come first in the result."""
+    """Of each row. `q`: a number or tuple, which is weak, or the second operand. The axes of q come first in the result."""
     function = getattr(np, name)
 
-    def call(x: Any, *q_operand: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+    def call(x: Any, *q_operand: Any, q: Any, method: str) -> Any:
         points = q_operand[0] if q_operand else list(q) if isinstance(q, tuple) else q
-        return function(x, points, axis=axis, method=method, keepdims=keepdims)
+        return function(x, points, axis=-1, method=method)
 
     def ask(operands: Sequence[Spec], params: Params) -> list[Spec]:
         x, *q = operands
@@ -194,6 +194,28 @@ def lstsq_shapes(shapes: Sequence[Shape], params: Params) -> list[Shape]:
     return [(columns, b[1]), (b[1] if rows > columns else 0,), (), (min(rows, columns),)]
 
 
+def polyfit_shapes(shapes: Sequence[Shape], params: Params) -> list[Shape]:
+    return [(params["deg"] + 1, *shapes[1][1:])]
+
+
+def polyfit_sample(x: Any, y: Any, *weights: Any, deg: int, rcond: float | None) -> Any:
+    return np.polyfit(np.arange(3, dtype=x.dtype), np.ones((3, *y.shape[1:]), y.dtype), 1)
+
+
+def an_index(*operands: Any, **params: Any) -> Any:
+    return np.zeros((), np.intp)
+
+
+def an_index_each(x: Any, shape: Shape, order: str) -> Any:
+    return tuple([np.zeros((), np.intp) for _ in shape])
+
+
+def divide_by_weights(total: Any, weights: Any) -> Any:
+    if np.any(weights == 0):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    return total / weights
+
+
 ROWS = [
     batched("sort", np.sort),
     batched("argsort", np.argsort),
@@ -220,6 +242,10 @@ ROWS = [
     shaped("digitize", np.digitize, as_first),
     shaped("interp", lambda x, xp, fp, *ends: np.interp(x, xp, fp, *ends), as_first),
     shaped("isin", np.isin, as_first),
+    shaped("polyfit", np.polyfit, polyfit_shapes, polyfit_sample),
+    shaped("ravel_multi_index", lambda *index, **params: np.ravel_multi_index(index, **params), as_first, an_index),
+    shaped("unravel_index", np.unravel_index, lambda shapes, params: [shapes[0]] * len(params["shape"]), an_index_each),
+    shaped("divide_by_weights", divide_by_weights, as_first),
     shaped("convolve", np.convolve, correlated),
     shaped("correlate", np.correlate, correlated),
     shaped("bincount", bincount, lambda shapes, params: [(params["length"],)], lambda x, *w, length: np.bincount(x, *w)),

@@ -106,10 +106,16 @@ class Array:
         return self._node.shape
 
     @shape.setter
-    def shape(self, shape: Shape) -> None:
-        raise UnsupportedFunction(
-            "assigning to shape is not supported; use x = x.reshape(...)" + at_line(user_location())
-        )
+    def shape(self, shape: Any) -> None:
+        from numfuse.compiler.trace.shapes import reshape
+
+        other = reshape(self.recorder, self, shape)
+        if other.storage is not self.storage:
+            raise AttributeError(
+                "Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the desired shape."
+                + at_line(user_location())
+            )
+        self._node, self._version, self.steps, self.strides = other.node, other._version, other.steps, other.strides
 
     @property
     def dtype(self) -> np.dtype:
@@ -276,6 +282,12 @@ class Array:
     def _set_part(self, value: Any) -> None:
         raise UnsupportedFunction(PART_OF_COMPLEX + at_line(user_location()))
 
+    def _set_flat(self, value: Any) -> None:
+        from numfuse.compiler.trace.methods import set_flat
+
+        set_flat(self, value)
+
+    flat = property(lambda self: self._part("flat"), _set_flat)
     real = property(lambda self: self._part("real"), _set_part)
     imag = property(lambda self: self._part("imag"), _set_part)
 

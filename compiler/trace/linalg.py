@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.reductions import extremum, reduction
 from numfuse.compiler.trace.shapes import reshape, transpose
+from numfuse.compiler.trace.through import python_source, trace_through
 from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast
 from numfuse.compiler.types import size_of
 
@@ -112,6 +112,4 @@ def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims
         return extremum(np.minimum)(recorder, size, axis, None, keepdims)
     if vector and ord == 1:
         return reduction(np.add)(recorder, size, axis, None, None, keepdims)
-    raise UnsupportedFunction(
-        f"np.linalg.norm with ord={ord!r} is not supported; vectors: None, 1, 2, inf, -inf; matrices: None and 'fro'"
-    )
+    return trace_through(recorder, python_source(np.linalg.norm), (array, ord, axis, keepdims), {})

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace import library, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.namespace import FUNCTIONS
@@ -21,8 +22,12 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Methods that take a tuple or its elements: `x.reshape(2, 3)`."""
 
     def method(self: Array, *args: Any, **kwargs: Any) -> Any:
-        together = args[0] if len(args) == 1 and (args[0] is None or isinstance(args[0], (tuple, list))) else args
-        return function(self.recorder, self, together or (() if function is shapes.reshape else None), **kwargs)
+        together = (
+            args[0] if len(args) == 1 and (args[0] is None or isinstance(args[0], (tuple, list, np.ndarray))) else args
+        )
+        if together is None or len(together) == 0:
+            together = () if function is shapes.reshape else None
+        return function(self.recorder, self, together, **kwargs)
 
     return method
 
@@ -59,7 +64,65 @@ METHODS: dict[str, Callable[..., Any]] = {
     "__deepcopy__": lambda self, memo: shapes.copy(self.recorder, self),
 }  # fmt: skip
 
+
+class Flags:
+    """ndarray.flags of a traced array: as its strides say."""
+
+    def __init__(self, array: Array) -> None:
+        extents = [(n, s) for n, s in zip(array.shape, array.strides, strict=True) if n != 1]
+        self.c_contiguous = array.size == 0 or [s for _, s in extents] == list(
+            strides_of(tuple([n for n, _ in extents]))
+        )
+        turned = [(n, s) for n, s in reversed(extents)]
+        self.f_contiguous = array.size == 0 or [s for _, s in turned] == list(strides_of(tuple([n for n, _ in turned])))
+        self.contiguous = self.c_contiguous
+        self.fnc = self.f_contiguous and not self.c_contiguous
+        self.forc = self.f_contiguous or self.c_contiguous
+        self.writeable = not any(op == "broadcast_to" for op, _ in array.steps)
+        self.owndata = not array.steps
+        self.aligned = True
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name.lower())
+
+
+class Flat:
+    """ndarray.flat of a traced array: its elements in C order."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return self.array.size
+
+    def __iter__(self) -> Any:
+        return iter(shapes.ravel(self.array.recorder, self.array))
+
+    def __getitem__(self, key: Any) -> Any:
+        return shapes.flatten(self.array.recorder, self.array)[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """A value with fewer elements is repeated."""
+        recorder = self.array.recorder
+        elements = shapes.flatten(recorder, self.array)
+        wanted, given = elements[key].size, as_array(recorder, value)
+        if given.shape and wanted:
+            if not given.size:
+                raise ValueError("Cannot copy from an empty array")
+            row = shapes.ravel(recorder, given)
+            value = shapes.tile(recorder, row, -(-wanted // row.size))[:wanted]
+        if wanted:
+            elements[key] = value
+            self.array.write(shapes.reshape(recorder, elements, self.array.shape).node)
+
+
+def set_flat(array: Array, value: Any) -> None:
+    Flat(array)[:] = value
+
+
 PROPERTIES: dict[str, Callable[[Array], Any]] = {
+    "flags": Flags,
+    "flat": Flat,
     "T": lambda self: shapes.transpose(self.recorder, self),
     "mT": lambda self: shapes.swapaxes(self.recorder, self, -1, -2),
     "real": lambda self: FUNCTIONS[np.real](self.recorder, self),

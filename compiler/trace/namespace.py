@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import library, linalg, reductions, shapes
+from numfuse.compiler.trace import composed, decompositions, library, linalg, nans, reductions, shapes, statistics
 from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.einsum import einsum
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.recorder import Recorder
@@ -20,10 +21,15 @@ Implementation = Callable[..., Any]
 
 def call_function(recorder: Recorder, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """`function(*args, **kwargs)` for a function of NumPy; refuses one that is not known, naming the nearest that is."""
-    implementation = FUNCTIONS.get(function) or library.fourier(function)
+    implementation = FUNCTIONS.get(function) or decompositions.fourier(function)
     if implementation is not None:
         return implementation(recorder, *args, **kwargs)
     source = python_source(function)
+    if function in SHAPED_BY_VALUES:
+        raise UnsupportedFunction(
+            f"np.{function.__name__} has a shape that depends on values; use np.where, sums with where= or a mask where the function allows it, or "
+            "pass fallback=True to jit, which runs this part with NumPy"
+        )
     if source is not None:
         return trace_through(recorder, source, args, kwargs)
     module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
@@ -134,18 +140,6 @@ def angle(recorder: Recorder, z: Any, deg: bool = False) -> Array:
     return result * (180 / np.pi) if deg else result
 
 
-def nan_reduction(reduce: Implementation, fill: Any) -> Implementation:
-    """`np.nansum` and its kin: NaN counts as `fill`."""
-
-    def function(recorder: Recorder, a: Any, axis: Any = None, **kwargs: Any) -> Array:
-        array = as_array(recorder, a)
-        if array.dtype.kind == "f":
-            array = where(recorder, call_ufunc(recorder, np.isnan, (array,), {}), fill, array)
-        return reduce(recorder, array, axis, **kwargs)
-
-    return function
-
-
 def shape_of(recorder: Recorder, a: Any) -> tuple[int, ...]:
     return a.shape
 
@@ -166,8 +160,13 @@ def may_share_memory(recorder: Recorder, a: Any, b: Any, max_work: Any = None) -
     return isinstance(a, Array) and isinstance(b, Array) and a.storage is b.storage
 
 
+SHAPED_BY_VALUES = {
+    np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d,
+    np.trim_zeros, np.roots, np.polydiv, np.polymul, np.poly,
+}  # fmt: skip
+
 FUNCTIONS: dict[Any, Implementation] = {
-    **library.FUNCTIONS,
+    **library.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS, np.einsum: einsum,
     # reductions
     np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
     np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),
@@ -175,7 +174,6 @@ FUNCTIONS: dict[Any, Implementation] = {
     np.mean: reductions.mean, np.var: reductions.variance, np.std: reductions.deviation,
     np.argmax: reductions.arg_extremum("argmax"), np.argmin: reductions.arg_extremum("argmin"),
     np.count_nonzero: reductions.count_nonzero, np.ptp: reductions.peak_to_peak,
-    np.nansum: nan_reduction(reductions.reduction(np.add), 0), np.nanprod: nan_reduction(reductions.reduction(np.multiply), 1),
     # shapes
     np.reshape: shapes.reshape, np.ravel: shapes.ravel, np.transpose: shapes.transpose, np.swapaxes: shapes.swapaxes,
     np.moveaxis: shapes.moveaxis, np.squeeze: shapes.squeeze, np.expand_dims: shapes.expand_dims,

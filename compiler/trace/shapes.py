@@ -25,7 +25,7 @@ def reshape(
     if order not in ("C", "A", None):
         raise UnsupportedFunction(f"reshape with order={order!r} is not supported; transpose first")
     shape = newshape if shape is None else shape
-    wanted = [operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,))]
+    wanted = [operator.index(n) for n in (shape if isinstance(shape, (tuple, list, np.ndarray)) else (shape,))]
     if wanted.count(-1) > 1:
         raise ValueError("can only specify one unknown dimension")
     if -1 in wanted:

@@ -12,10 +12,11 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import library
+from numfuse.compiler.trace import shapes, statistics
 from numfuse.compiler.trace.creation import MAKERS, array
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
 from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.types import size_of
 
 CONVERTING = ("array", "asarray", "asanyarray", "ascontiguousarray")
 
@@ -63,6 +64,7 @@ class _Converter:
     """What NumPy's functions ask of `_array_converter`."""
 
     def __init__(self, *arrays: Any) -> None:
+        self.given = arrays
         self.arrays = tuple([_made(np.asanyarray, one) for one in arrays])
         self.weak = [isinstance(one, (bool, int, float, complex)) and not isinstance(one, np.generic) for one in arrays]
         self.scalar_input = tuple([np.ndim(one) == 0 and not isinstance(one, np.ndarray) for one in arrays])
@@ -74,7 +76,11 @@ class _Converter:
         return len(self.arrays)
 
     def as_arrays(self, *, subok: bool = True, pyscalars: str = "convert_if_no_array") -> tuple[Any, ...]:
-        return self.arrays
+        if pyscalars == "convert" or (pyscalars == "convert_if_no_array" and all(self.weak)):
+            return self.arrays
+        return tuple(
+            [one if weak else made for one, made, weak in zip(self.given, self.arrays, self.weak, strict=True)]
+        )
 
     def result_type(self, extra_dtype: Any = None, ensure_inexact: bool = False) -> np.dtype:
         kinds = [
@@ -86,6 +92,15 @@ class _Converter:
 
     def wrap(self, made: Any, /, to_scalar: bool | None = None) -> Any:
         return made
+
+
+class _Broadcast:
+    """What NumPy's functions ask of `np.broadcast`."""
+
+    def __init__(self, *arrays: Any) -> None:
+        self.shape = np.broadcast_shapes(*[np.shape(one) for one in arrays])
+        self.ndim = self.nd = len(self.shape)
+        self.size = size_of(self.shape)
 
 
 def _made(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -102,10 +117,12 @@ def _maker(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _SUBSTITUTES: dict[Any, Any] = {
-    getattr(np, name): _maker(getattr(np, name)) for name in (*CONVERTING, "asarray_chkfinite", "zeros", "ones", "empty", "full", "eye", "identity")
+    **{getattr(np, name): _maker(getattr(np, name)) for name in (*CONVERTING, "asarray_chkfinite", "zeros", "ones", "empty", "full", "eye", "identity")},
+    np.broadcast: _Broadcast,
 }  # fmt: skip
 _IN_C: dict[Any, Callable[..., Any]] = {
-    np._core.multiarray.interp: library.interp, np._core.multiarray.interp_complex: library.interp,
+    np.concatenate.__wrapped__ if hasattr(np.concatenate, "__wrapped__") else np.concatenate: shapes.concatenate,
+    np._core.multiarray.interp: statistics.interp, np._core.multiarray.interp_complex: statistics.interp,
 }  # fmt: skip
 _bound_globals: dict[int, dict[str, Any]] = {}
 
@@ -128,15 +145,19 @@ def _globals_of(source: FunctionType) -> dict[str, Any]:
 def _substitute(value: Any) -> Any:
     if isinstance(value, ModuleType):
         return _Module(value) if value.__name__.partition(".")[0] == "numpy" else value
-    if isinstance(value, FunctionType) and value.__globals__.get("__name__", "").startswith("numpy."):
-        original = getattr(value, "__wrapped__", value)  # the name may stand for a maker of another trace just now
-        return _SUBSTITUTES.get(original) or bound(value)
+    if not callable(value):
+        return value
     if getattr(value, "__name__", "") == "_array_converter":
         return _Converter
+    original = getattr(value, "__wrapped__", value)  # the name may stand for a maker of another trace just now
     try:
+        if original in _SUBSTITUTES:
+            return _SUBSTITUTES[original]
         if value in _IN_C:
             return lambda *args, **kwargs: _IN_C[value](_here.recorder, *args, **kwargs)
-        return _SUBSTITUTES.get(value, value)
+        if isinstance(value, FunctionType) and value.__globals__.get("__name__", "").startswith("numpy."):
+            return bound(value)
+        return value
     except TypeError:  # not hashable
         return value
 

@@ -17,7 +17,8 @@ NAMES: dict[str, Any] = {
     "j": RNG.integers(1, 9, (4, 5)).astype("i4"), "u": RNG.integers(0, 255, (4, 5)).astype("u1"), "b": RNG.random((4, 5)) > 0.5,
     "h": RNG.standard_normal((4, 5)).astype("f2"), "c": RNG.standard_normal((4, 5)) + 1j * RNG.standard_normal((4, 5)),
     "v": RNG.standard_normal(5), "w": RNG.standard_normal(4), "s": np.float64(2.5), "k": 3, "p": 0.5, "e": np.zeros((0, 3)), "z": np.array(2.0),
-    "t": RNG.standard_normal((2, 3, 4)), "n": np.array([1.0, np.nan, -np.inf, np.inf, -0.0]),
+    "t": RNG.standard_normal((2, 3, 4)), "m": RNG.standard_normal((4, 4)) + 4 * np.eye(4), "q": np.array([[1.0, np.nan], [np.nan, 2.0], [3.0, -1.0]]),
+    "g": np.arange(5.0), "n": np.array([1.0, np.nan, -np.inf, np.inf, -0.0]),
 }  # fmt: skip
 EXPRESSIONS = {
     "operators and plain reductions": """
@@ -67,6 +68,69 @@ EXPRESSIONS = {
         np.add(i,1,dtype='f8'); np.multiply(u,u,dtype='u2'); np.exp(i); np.exp(b); np.sqrt(u); np.sin(h); np.arctan(u); len(x); x.shape[0]*x; x.ndim+x;
         x.size*1.0; x.dtype.itemsize*f; t.sum((0,2)); t.max((1,2)); t.mean((0,1),keepdims=True); t.var((0,2)); t.argmax(1); t.any((0,1)); np.ndim(t);
         np.shape(t); np.size(t)
+    """,
+    "sorting, scans, searching": """
+        np.sort(x); np.sort(x,axis=0); np.sort(x,None); np.sort(n); np.sort(c); np.sort(h); np.argsort(x); np.argsort(i,axis=0,kind='stable');
+        np.argsort(x,axis=None); x.argsort(1); np.partition(v,3); np.argpartition(v,2); np.partition(x,[1,2],axis=0); np.lexsort((v,g));
+        np.sort_complex(c); np.cumsum(x); np.cumsum(x,1); np.cumsum(u); np.cumsum(b); np.cumsum(f,0); np.cumsum(f,dtype='f8'); np.cumprod(x,1); x.cumsum();
+        np.nancumsum(q,0); np.nancumprod(q,1); np.cumulative_sum(v,include_initial=True); np.maximum.accumulate(x,axis=1); np.add.accumulate(v);
+        np.subtract.accumulate(x); np.add.reduceat(v,[0,3,1]); np.maximum.reduceat(x,[0,2],axis=1); np.subtract.reduce(x); np.hypot.reduce(x,axis=1);
+        np.divide.reduce(x,1,keepdims=True); np.subtract.reduce(x,None); np.searchsorted(g,x); np.searchsorted(g,v,side='right'); g.searchsorted(2.5);
+        np.digitize(x,g); np.digitize(x,[0.,1.]); np.interp(x,g,g**2); np.interp(x,g,v,left=-1.); np.isin(i,[1,2,3]);
+        np.isin(i,j,invert=True); np.bincount(j.ravel(),minlength=12); np.bincount(j[0],weights=v,minlength=9);
+        np.histogram(v,bins=4,range=(-1,1)); np.histogram(x); np.histogram(i,bins=3); np.histogram(x,bins=g); np.histogram(v,density=True,weights=g);
+        np.histogram2d(v,g,3); np.histogram2d(v,g,[3,2]); np.packbits(u); np.unpackbits(u,axis=1); np.packbits(b,axis=0); np.unravel_index(u[0],(16,16));
+        np.ravel_multi_index((u[0],u[1]),(256,256)); np.ravel_multi_index((i[0],i[1]),(3,3))
+    """,
+    "statistics": """
+        np.median(x); np.median(x,0); np.median(x,(0,1),keepdims=True); np.median(i); np.median(f); np.median(n); np.quantile(x,.3); np.quantile(f,.3);
+        np.quantile(x,[.1,.5],axis=1); np.percentile(x,30,0,keepdims=True); np.quantile(x,v*0+.5,axis=0); np.quantile(x,.3,method='nearest');
+        np.percentile(x,[[10,20]],axis=(0,1)); np.quantile(x,2.); np.nanmedian(q,0); np.nanquantile(q,.2,axis=1); np.nanmax(q); np.nanmax(q,1);
+        np.nanmin(q,0);
+        np.nanmean(q); np.nanmean(q,0); np.nanmean(i,0); np.nanmean(q,1,keepdims=True); np.nanvar(q); np.nanvar(q,0,ddof=1); np.nanstd(q,1); np.nanstd(x);
+        np.nanargmax(q,0); np.nanargmin(q); np.nanargmax(q*np.nan,0); np.nansum(q,1); np.nanprod(c); np.average(x); np.average(x,1); np.cov(x);
+        np.cov(v,g);
+        np.average(x,axis=1,weights=v); np.average(x,weights=x*x); np.average(v,weights=g,returned=True); np.average(v,weights=v-v); np.convolve(v,w);
+        np.convolve(v,w,'same'); np.convolve(c[0],v,'valid'); np.correlate(v,g,'full'); np.correlate(c[0],c[1]); np.trapezoid(x); np.trapezoid(v,g);
+        np.trapezoid(x,dx=.1,axis=0); np.gradient(v); np.gradient(x); np.gradient(x,.5,axis=1); np.gradient(v,edge_order=2); np.ediff1d(v);
+        np.ediff1d(v,to_end=[1.,2.]); np.unwrap(v*4); np.polyval(v,g); np.polyval([1,2],x); np.polyadd(v,g); np.polysub(v,w); np.polyder(v); np.polyint(v);
+        np.polyfit(g,v,2); np.polyfit(g,x.T,1); np.vander(v,3); np.sinc(x); np.real_if_close(x); np.allclose(x,x+1e-9); np.allclose(x,f);
+        np.array_equal(v,v);
+        np.array_equal(v,w); np.array_equiv(x,v); np.linspace(v[0],v[1],5); np.linspace(v,g,4); np.linspace(v,g,4,axis=1,endpoint=False);
+        np.linspace(f[0,0],f[0,1],3); np.linspace(v[0],2,4,retstep=True); np.linspace(v[0]*9,9,4,dtype=int); np.logspace(v[0],v[1],5); np.linspace(s,p,3)
+    """,
+    "linear algebra and transforms": """
+        np.linalg.inv(m); np.linalg.inv(f[:,:4]); np.linalg.det(m); np.linalg.slogdet(m); np.linalg.slogdet(m).logabsdet; np.linalg.solve(m,w);
+        np.linalg.solve(m,m.T); np.linalg.solve(m,x); np.linalg.eigh(m+m.T); np.linalg.eigvalsh(m+m.T); np.linalg.eig(m+0j); np.linalg.svd(x);
+        np.linalg.svd(x,full_matrices=False).S; np.linalg.svd(x,compute_uv=False); np.linalg.svdvals(x); np.linalg.qr(x); np.linalg.qr(x,mode='r');
+        np.linalg.cholesky(m@m.T); np.linalg.pinv(x); np.linalg.matrix_rank(x); np.linalg.cond(m); np.linalg.lstsq(x.T,v); np.linalg.lstsq(m,x);
+        np.linalg.matrix_power(m,3); np.linalg.matrix_power(m,-1); np.linalg.matrix_power(m,0); np.linalg.multi_dot([x,x.T,m]); np.linalg.norm(x,2);
+        np.linalg.norm(x,'nuc'); np.linalg.norm(v,3); np.linalg.norm(x,1); np.linalg.norm(x,np.inf); np.linalg.norm(x,'fro'); np.linalg.norm(v,0);
+        np.linalg.norm(t,axis=(0,1));
+        np.linalg.vector_norm(x,axis=1); np.linalg.matrix_norm(t); np.linalg.tensorinv(m.reshape(2,2,2,2));
+        np.linalg.tensorsolve(m.reshape(2,2,2,2),m[:2,:2]);
+        np.linalg.cross(x[:,:3],x[:,1:4]); np.cross(x[:,:3],v[:3]); np.kron(m,x); np.linalg.vecdot(x,f); np.vecdot(x,v); np.vecdot(x,x,axis=0);
+        np.linalg.matmul(x,x.T); np.linalg.outer(v,w); np.linalg.inv(x); np.linalg.solve(m,v); np.linalg.inv(h[:,:4]); np.linalg.inv(m*0);
+        np.linalg.cholesky(-m@m.T);
+        np.fft.fft(v); np.fft.fft(f,axis=0); np.fft.fft(x,n=3); np.fft.ifft(c,norm='ortho'); np.fft.rfft(x); np.fft.irfft(c); np.fft.irfft(c,7);
+        np.fft.fft2(x);
+        np.fft.ifft2(t); np.fft.fftn(t,axes=(0,2)); np.fft.rfftn(t); np.fft.irfftn(t+0j); np.fft.hfft(c); np.fft.ihfft(x); np.fft.fftshift(x);
+        np.fft.ifftshift(x,axes=1);
+        np.einsum('ij,kj->ik',x,x); np.einsum('ij->ji',x); np.einsum('ii->i',m); np.einsum('ii',m); np.einsum('ij,j',x,v); np.einsum('ij,ij->i',x,f);
+        np.einsum('i,j->ij',v,w); np.einsum('ijk,kl,il->j',t,m,m[:2]); np.einsum('...j,j',t,w); np.einsum('ij,jk,kl->il',x,x.T,m);
+        np.einsum(x,[0,1],v,[1]);
+        np.einsum('ij->',i); np.einsum('ij,ij',u,u); np.einsum('i,i',b[0],b[1]); np.einsum('ij,jk',i,i.T); np.einsum('ij,kj',x,v); np.einsum('ij,jk',x,x);
+        np.einsum('bij,bjk->bik',t,t.transpose(0,2,1)); np.einsum('ij,j->i',c,v); np.einsum('...ij->...ji',t); np.einsum('ij,ij->ij',x,v[None])
+    """,
+    "shapes by NumPy's own source": """
+        np.append(v,w); np.append(x,x,axis=0); np.apply_along_axis(lambda r: r.sum()*r,1,x); np.apply_over_axes(np.sum,x,[0,1]); np.block([[x,x],[x,x]]);
+        np.block([v,w]); np.meshgrid(v,w); np.meshgrid(v,w,indexing='ij'); np.resize(v,(3,4)); np.rollaxis(t,2); np.select([v<0,v>1],[v,v*v],3.);
+        np.select([x>0],[i]);
+        np.hsplit(x,5); np.vsplit(x,2); np.dsplit(t,2); np.unstack(x); np.tril(x); np.triu(x,1); np.tril(t,-1); np.matrix_transpose(t);
+        np.piecewise(v,[v<0,v>=0],[-1,1]);
+        np.isneginf(n); np.isposinf(n); np.isreal(c); np.iscomplex(c); np.common_type(f,x); np.amax(x,0); np.amin(x); x.flags.c_contiguous;
+        x.T.flags.f_contiguous;
+        x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real)
     """,
     "complex numbers, broadcasting, lists": """
         x.imag; x.real; f.real; np.isrealobj(x); np.iscomplexobj(c); np.result_type(f,1.0); c.conj().T; c.sum(); c.prod(0); np.isnan(c); c==c; c!=1;

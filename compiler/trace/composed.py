@@ -1,0 +1,165 @@
+"""Functions that NumPy decides by values, or writes through masks, composed so that they can be traced."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numfuse.compiler.ops import same_axes
+from numfuse.compiler.trace.array import Array, weak
+from numfuse.compiler.trace.library import call
+from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.shapes import concatenate, normalize, ravel
+from numfuse.compiler.trace.ufuncs import as_array
+
+Implementation = Callable[..., Any]
+
+
+def truth(recorder: Recorder, value: Any) -> Any:
+    """A Python bool that has no value yet."""
+    return weak(recorder, bool, value.node) if isinstance(value, Array) else bool(value)
+
+
+def allclose(recorder: Recorder, a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    return truth(recorder, np.all(np.isclose(a, b, rtol, atol, equal_nan)))
+
+
+def array_equal(recorder: Recorder, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    first, second = as_array(recorder, a1), as_array(recorder, a2)
+    if first.shape != second.shape:
+        return False
+    same: Any = first == second
+    if equal_nan:
+        same = same | (np.isnan(first) & np.isnan(second))
+    return truth(recorder, np.all(same))
+
+
+def array_equiv(recorder: Recorder, a1: Any, a2: Any) -> Any:
+    try:
+        np.broadcast_shapes(np.shape(a1), np.shape(a2))
+    except ValueError:
+        return False
+    return truth(recorder, np.all(np.equal(a1, a2)))
+
+
+def average(
+    recorder: Recorder,
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = np._NoValue,
+) -> Any:
+    array = as_array(recorder, a)
+    keep = keepdims is not np._NoValue and bool(keepdims)
+    if weights is None:
+        mean: Any = np.mean(array, axis, keepdims=keep)
+        return (mean, np.full_like(mean, array.size / mean.size)[()]) if returned else mean
+    given = as_array(recorder, weights)
+    axes = same_axes(axis, array.ndim)
+    if given.shape != array.shape:
+        if axis is None:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        if given.shape != tuple([array.shape[k] for k in axes]):
+            raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        order = [tuple(axis).index(k) for k in axes] if isinstance(axis, tuple) else [0]
+        given = np.transpose(given, order).reshape([n if k in axes else 1 for k, n in enumerate(array.shape)])
+    kind = np.result_type(array.dtype, given.dtype, *(["f8"] if array.dtype.kind in "biu" else []))
+    scale = (
+        np.sum(given, axis=axis, dtype=kind, keepdims=keep)
+        if given.shape == array.shape
+        else np.sum(given, axis=axes, dtype=kind, keepdims=True)
+    )
+    total = np.sum(np.multiply(array, given, dtype=kind), axis, keepdims=keep)
+    if scale.shape != total.shape:
+        scale = (
+            np.broadcast_to(scale, total.shape) if keep else np.broadcast_to(np.squeeze(scale, axis=axes), total.shape)
+        )
+    result = call(recorder, "divide_by_weights", total, scale)
+    return (result, scale) if returned else result
+
+
+def linspace(
+    recorder: Recorder, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
+    """numpy/_core/function_base.py, with both of its formulas: the one for steps that underflow, and the other."""
+    count = operator.index(num)
+    if count < 0:
+        raise ValueError(f"Number of samples, {count}, must be non-negative.")
+    division = count - 1 if endpoint else count
+    first, last = as_array(recorder, start), as_array(recorder, stop)
+    kind = (
+        np.result_type(first.dtype, last.dtype, float(count))
+        if first.weak is None or last.weak is None
+        else np.dtype("f8")
+    )
+    integer = dtype is not None and np.issubdtype(dtype, np.integer)
+    low, high = (
+        first.astype(kind) if first.weak is None else first * 1.0,
+        last.astype(kind) if last.weak is None else last * 1.0,
+    )
+    delta = np.subtract(high, low)
+    places = np.arange(count, dtype=delta.dtype if delta.dtype.kind != "c" else None).reshape((-1,) + (1,) * delta.ndim)
+    if division > 0:
+        step = delta / division
+        made = np.where(step == 0, places / division * delta, places * step)
+    else:
+        step = np.multiply(delta, np.nan)
+        made = places * delta
+    made = made + low
+    if endpoint and count > 1:
+        made = concatenate(recorder, [made[:-1], np.broadcast_to(high, made.shape[1:])[None]], 0)
+    if axis != 0:
+        made = np.moveaxis(made, 0, axis)
+    if integer:
+        made = np.floor(made)
+    made = made.astype(kind if dtype is None else dtype)
+    return (made, step) if retstep else made
+
+
+def delete(recorder: Recorder, arr: Any, obj: Any, axis: Any = None) -> Any:
+    array = as_array(recorder, arr)
+    if axis is None:
+        array, axis = ravel(recorder, array), 0
+    axis = normalize(operator.index(axis), array.ndim)
+    kept = np.delete(np.arange(array.shape[axis]), _static(obj, "obj"))
+    return np.take(array, kept, axis=axis)
+
+
+def insert(recorder: Recorder, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """Numbers of elements are inserted, and then the elements gathered."""
+    array = as_array(recorder, arr)
+    if axis is None:
+        array, axis = ravel(recorder, array), 0
+    axis = normalize(operator.index(axis), array.ndim)
+    extent = array.shape[axis]
+    places = _static(obj, "obj")
+    if isinstance(places, slice):
+        places = np.arange(extent)[places]
+    elif np.asarray(places).dtype == bool:
+        places = np.flatnonzero(places)
+    new = as_array(recorder, values).astype(array.dtype)
+    new = new.reshape((1,) * (array.ndim - new.ndim) + new.shape)
+    if np.ndim(places) == 0:
+        new = np.moveaxis(new, 0, axis)
+    count = new.shape[axis] if np.size(places) == 1 else np.size(places)
+    new = np.broadcast_to(new, (*array.shape[:axis], count, *array.shape[axis + 1 :]))
+    numbers = np.insert(np.arange(extent), places, extent + np.arange(count))
+    return np.take(concatenate(recorder, [array, new], axis), numbers, axis=axis)
+
+
+def _static(value: Any, name: str) -> Any:
+    """`value` where it holds nothing traced."""
+    if isinstance(value, Array):
+        return operator.index(value)
+    return value
+
+
+FUNCTIONS: dict[Any, Implementation] = {
+    np.average: average,
+    np.allclose: allclose, np.array_equal: array_equal, np.array_equiv: array_equiv, np.linspace: linspace, np.delete: delete, np.insert: insert,
+}  # fmt: skip
