@@ -27,8 +27,8 @@ def call_function(recorder: Recorder, function: Any, args: Any, kwargs: dict[str
     source = python_source(function)
     if function in SHAPED_BY_VALUES:
         raise UnsupportedFunction(
-            f"np.{function.__name__} has a shape that depends on values; use np.where, sums with where= or a mask where the function allows it, or "
-            "pass fallback=True to jit, which runs this part with NumPy"
+            f"np.{function.__name__} has a shape that depends on values; the nearest that is supported: {SHAPED_BY_VALUES[function]}. Or compute it "
+            "outside the jitted function, or pass fallback=True to jit, which runs it with NumPy"
         )
     if source is not None:
         return trace_through(recorder, source, args, kwargs)
@@ -161,9 +161,12 @@ def may_share_memory(recorder: Recorder, a: Any, b: Any, max_work: Any = None) -
 
 
 SHAPED_BY_VALUES = {
-    np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d,
-    np.trim_zeros, np.roots, np.polydiv, np.polymul, np.poly,
+    **dict.fromkeys((np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), "np.bincount with minlength="),
+    **dict.fromkeys((np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d), "np.isin"),
+    np.trim_zeros: "a slice", np.roots: "np.linalg.eigvals of the companion matrix", np.poly: "np.vander",
+    np.polymul: "np.convolve", np.polydiv: "np.polyval",
 }  # fmt: skip
+"""Each with the nearest that has a static shape."""
 
 FUNCTIONS: dict[Any, Implementation] = {
     **library.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS, np.einsum: einsum,
