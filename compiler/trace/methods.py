@@ -60,8 +60,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "sort": library.in_place("sort"),
     "partition": library.in_place("partition"),
     "byteswap": swap_bytes,
-    "__copy__": lambda self: shapes.copy(self.recorder, self),
-    "__deepcopy__": lambda self, memo: shapes.copy(self.recorder, self),
 }  # fmt: skip
 
 
@@ -114,10 +112,6 @@ class Flat:
         if wanted:
             elements[key] = value
             self.array.write(shapes.reshape(recorder, elements, self.array.shape).node)
-
-
-def set_flat(array: Array, value: Any) -> None:
-    Flat(array)[:] = value
 
 
 PROPERTIES: dict[str, Callable[[Array], Any]] = {
