@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import os
@@ -12,11 +13,13 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
+from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
 from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, owners_of, trace_function
 from numfuse.compiler.trace.array import Array
-from numfuse.compiler.trace.errors import TracedValueError
+from numfuse.compiler.trace.errors import TracedValueError, TraceError
 from numfuse.compiler.tree import Instance, Static, Tree
+from numfuse.compiler.types import UnsupportedDtype
 from numfuse.runtime import devices, log
 
 ndarray = np.ndarray
@@ -27,7 +30,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Known:
     """What a call of a known kind runs: in general `compiled`, and for small kernels `entry`, which does a whole call."""
 
-    compiled: Compiled
+    compiled: Compiled | Fallback
     entry: Callable[..., Any]
 
 
@@ -52,7 +55,7 @@ class JitFunction:
         self._owner = owner
         self._fast: dict[Any, Known] = {}
         self._entry: Callable[..., Any] = _not_known
-        self._known: dict[Any, Compiled] = {}
+        self._known: dict[Any, Compiled | Fallback] = {}
         self._bound: dict[int, JitFunction] = {}
         self._lock = threading.RLock()
         self._signature = inspect.signature(function)
@@ -63,6 +66,7 @@ class JitFunction:
                 f"{function.__qualname__} has no argument {sorted(unknown)[0]!r}; it has {', '.join(self._signature.parameters)}"
             )
         self._static_places = self._places()
+        self._warned = False
         self._disabled = os.environ.get("NUMFUSE_DISABLE_JIT", "0") not in ("", "0")
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -108,11 +112,17 @@ class JitFunction:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Hashable = None) -> Any:
         """The general way. The call is known by `key` from then on, where it has one."""
-        leaves, names, tree = self._flatten(args, kwargs)
-        if self._disabled or any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
+        if self._disabled:
             return self._plain(args, kwargs)
-        leaves = [known_array(leaf) for leaf in leaves]
-        kinds = [leaf_of(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
+        try:
+            leaves, names, tree = self._flatten(args, kwargs)
+            leaves = [known_array(leaf) for leaf in leaves]
+            if any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
+                return self._plain(args, kwargs)
+            kinds = [leaf_of(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
+        except (TraceError, UnsupportedDtype) as error:
+            self._warn(error)
+            return self._plain(args, kwargs)
         compiled = self._known.get((tree, tuple(kinds)))
         if compiled is None:
             with self._lock:
@@ -120,22 +130,26 @@ class JitFunction:
                 if compiled is None:
                     log.message("compile", f"{self!r} for {', '.join(str(kind.spec) for kind in kinds)}")
                     try:
-                        traced = self._trace(tree, kinds, names)
-                    except TracedValueError as error:
-                        self._make_static(error, tree, kinds)
-                        return self._call(args, kwargs)
-                    self._known[tree, tuple(kinds)] = compiled = traced.lower().compile()
+                        compiled = self._trace(tree, kinds, names).lower().compile()
+                    except (TraceError, UnsupportedDtype) as error:
+                        if self._make_static(error, tree, kinds):
+                            return self._call(args, kwargs)
+                        self._warn(error)
+                        compiled = self._fallback(error, tree)
+                    self._known[tree, tuple(kinds)] = compiled
         if key is not None:
             plain = compiled.direct and not kwargs and not self._static
             entry = compiled.entry(key) if plain else None  # type: ignore[arg-type]
             self._fast[key] = Known(compiled, entry or _not_known)
         return self._run(compiled, leaves, args, kwargs)
 
-    def _run(self, compiled: Compiled, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(
+        self, compiled: Compiled | Fallback, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if compiled.overlapping(leaves):
             log.message("compile", f"{self!r}: arguments that it writes to share memory; NumPy runs it")
             return self._plain(args, kwargs)
-        return compiled.run([normal(leaf) for leaf in leaves], (args, kwargs))
+        return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args = tuple([arg.value if isinstance(arg, Instance) else arg for arg in args])
@@ -150,18 +164,32 @@ class JitFunction:
             self.function, tree, kinds, names, {**self.options, "static_argnames": tuple(self._static)}
         )
 
-    def _make_static(self, error: TracedValueError, tree: Tree, kinds: Sequence[Leaf]) -> None:
-        """Makes the integers static whose value the function asked for; raises `error` where it asked for something else."""
+    def _warn(self, error: Exception) -> None:
+        """Says once that the function is not compiled as a whole, and why; raises `error` where that is not allowed."""
+        if not self.options["fallback"]:
+            raise error
+        if not self._warned:
+            self._warned = True
+            warn(self.function, error, 4)
+
+    def _fallback(self, error: Exception, tree: Tree) -> Fallback:
+        return Fallback(self.function, tree, error, self.options["target"])
+
+    def _make_static(self, error: Exception, tree: Tree, kinds: Sequence[Leaf]) -> bool:
+        """Makes the integers static whose value the function asked for; False where it asked for something else."""
+        if not isinstance(error, TracedValueError):
+            return False
         owners = owners_of(tree, self._signature)
         wanted = {owners[leaf] for leaf in error.leaves} & set(self._signature.parameters)
         leaves = [kind for owner, kind in zip(owners, kinds, strict=True) if owner in wanted]
         if not wanted or any(kind.weak is not int for kind in leaves):
-            raise error
+            return False
         log.message("compile", f"{self!r} needs the value of {', '.join(sorted(wanted))}: static from now on")
         self._static |= wanted
         self._static_places = self._places()
         self._fast.clear()
         self._entry = _not_known
+        return True
 
     def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[str], Tree]:
         if self._static:
@@ -183,11 +211,25 @@ class JitFunction:
             try:
                 return self._trace(tree, kinds, names)
             except TracedValueError as error:
-                self._make_static(error, tree, kinds)
+                if not self._make_static(error, tree, kinds):
+                    raise
 
-    def lower(self, *args: Any, target: str | None = None, arch: str | None = None, **kwargs: Any) -> Lowered:
-        """The function as kernels, in one step: `f.trace(*args).lower(target=..., arch=...)`."""
-        return self.trace(*args, **kwargs).lower(target=target, arch=arch)
+    def lower(
+        self, *args: Any, target: str | None = None, arch: str | None = None, **kwargs: Any
+    ) -> Lowered | Piecewise:
+        """The function as kernels, in one step: `f.trace(*args).lower(target=..., arch=...)`.
+
+        With `fallback=True`, where the function cannot be traced: what a call with (copies of) these arguments runs.
+        """
+        try:
+            return self.trace(*args, **kwargs).lower(target=target, arch=arch)
+        except (TraceError, UnsupportedDtype) as error:
+            if not self.options["fallback"]:
+                raise
+            args, kwargs = copy.deepcopy((args, kwargs))
+            with listening() as steps:
+                self(*args, **kwargs)
+            return Piecewise(error, steps)
 
 
 @overload
@@ -202,6 +244,7 @@ def jit(
     static_argnames: str | Sequence[str] = (),
     fastmath: bool = False,
     donate: str | Sequence[str] = (),
+    fallback: bool = False,
 ) -> Callable[[Callable[..., Any]], JitFunction]: ...
 
 
@@ -212,6 +255,7 @@ def jit(
     static_argnames: str | Sequence[str] = (),
     fastmath: bool = False,
     donate: str | Sequence[str] = (),
+    fallback: bool = False,
 ) -> Any:
     """Compiles a NumPy function into fused kernels: `@jit`, `@jit(...)` or `jit(f)`.
 
@@ -224,6 +268,9 @@ def jit(
         Lets the compiler reorder and approximate floating-point arithmetic, and assume that there are no NaNs and infinities.
     donate
         Names of array arguments that the caller does not use again: a result of the same shape and dtype may take their memory.
+    fallback
+        Where the function cannot be traced (conditions on values, shapes that depend on values, functions that are not supported), it runs as it is
+        written, with lazy arrays: what can be fused is, and the rest is NumPy's, on the host. Says so once, in a `FallbackWarning`.
 
     Raises ValueError for an unknown target or argument name; what the function does that cannot be traced is a
     `TraceError` at the first call, naming the line.
@@ -236,7 +283,9 @@ def jit(
     array([5.])
     """
     if fn is None:
-        return functools.partial(jit, target=target, static_argnames=static_argnames, fastmath=fastmath, donate=donate)
+        return functools.partial(
+            jit, target=target, static_argnames=static_argnames, fastmath=fastmath, donate=donate, fallback=fallback
+        )
     if target not in devices.TARGETS:
         raise ValueError(f"unknown target {target!r}; the targets are {', '.join(devices.TARGETS)}")
     if isinstance(fn, JitFunction):
@@ -248,6 +297,7 @@ def jit(
         "static_argnames": _names(static_argnames),
         "fastmath": fastmath,
         "donate": _names(donate),
+        "fallback": fallback,
     }
     return JitFunction(fn, options)
 
@@ -270,4 +320,4 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
             raise TypeError(
                 f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
             )
-    return compiled.run([normal(leaf) for leaf in leaves], (args, kwargs))
+    return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])

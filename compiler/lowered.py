@@ -216,9 +216,13 @@ class Compiled:
 
         return call_compiled(self, args, kwargs)
 
-    def run(self, leaves: Sequence[Any], call: tuple[Any, Any]) -> Any:
-        """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold."""
-        results = self.executable([read(leaves) for read in self._read])
+    def run(self, leaves: Sequence[Any], call: tuple[Any, Any], taken: Sequence[Any] | None = None) -> Any:
+        """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold.
+
+        `taken`: the arguments as kernels take them, where that is not as they are.
+        """
+        given = leaves if taken is None else taken
+        results = self.executable([read(given) for read in self._read])
         for write in self.traced.writes:
             write_back(leaves[write.leaf], results[write.result])
         if not self.traced.updates:

@@ -9,6 +9,7 @@ from numfuse.compiler.define import GraphBuilder
 from numfuse.compiler.graph import Graph, GraphError, Location, Node
 from numfuse.compiler.jit import JitFunction, jit
 from numfuse.compiler.lazy.create import asarray
+from numfuse.compiler.lazy.fallback import FallbackWarning
 from numfuse.compiler.lazy.recorder import evaluate
 from numfuse.compiler.lowered import Compiled, Kernel, Lowered
 from numfuse.compiler.staged import Traced
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Compiled",
+    "FallbackWarning",
     "Graph",
     "GraphBuilder",
     "GraphError",

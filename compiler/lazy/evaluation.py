@@ -6,7 +6,6 @@ with another value; from then on that one is an argument.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, params_key
-from numfuse.compiler.lazy.nodes import LazyNode
+from numfuse.compiler.lazy.nodes import LazyNode, heard
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.lowered import Lowered, lower_graph
 from numfuse.compiler.ops import operator
@@ -24,9 +23,6 @@ from numfuse.runtime.cuda.array import DeviceArray
 
 KEPT = 1024
 """Compiled graphs, at most; those used last are kept."""
-
-listeners = threading.local()
-"""`listeners.lowered`: a list that is told of each graph that this thread runs."""
 
 
 @dataclass
@@ -82,7 +78,9 @@ def run(device: str, wanted: Sequence[LazyNode], placed: Callable[[Any], Any]) -
         if len(kept) > KEPT:
             kept.popitem(last=False)
     executable, lowered = known
-    getattr(listeners, "lowered", []).append(lowered)
+    events = getattr(heard, "events", None)
+    if events is not None:
+        events.append(lowered)
     arguments = [node.value for node in pending.inputs]
     arguments += [placed(pending.numbers[place].params["value"]) for place in sorted(family.varying)]
     for node, result in zip(pending.outputs, executable(arguments), strict=True):

@@ -114,7 +114,9 @@ def calling(function: Callable[..., Any]) -> Callable[..., Any]:
         device = kwargs.pop("device", None)
         recorder = create.first_recorder((args, kwargs), device)
         if dispatches and create.first_of((args, kwargs)) is not None:
-            return recorder.lifted(function(*args, **kwargs), (function, args, kwargs))  # NumPy asks lazy arguments, if they stand where it looks
+            return recorder.lifted(
+                function(*args, **kwargs), (function, args, kwargs)
+            )  # NumPy asks lazy arguments, if they stand where it looks
         return recorder.on_host(function, args, kwargs, None)
 
     return call

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.lazy.nodes import Left, heard
 from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage
 from numfuse.compiler.trace.errors import UnsupportedFunction, user_location
 from numfuse.compiler.trace.ufuncs import meeting
 from numfuse.compiler.types import DTYPE_NAMES
 from numfuse.runtime import log
-
-listeners = threading.local()
-"""`listeners.calls`: a list that is told of each call that this thread leaves to NumPy."""
 
 
 class HostCall:
@@ -55,13 +52,15 @@ class HostCall:
         return self.wrapped(result)
 
     def _tell(self, reason: str) -> None:
-        calls = getattr(listeners, "calls", None)
-        if calls is None and not log.wanted("fallback"):
+        events = getattr(heard, "events", None)
+        if events is None and not log.wanted("fallback"):
             return
-        told = f"{_name_of(self.function)}: {reason.splitlines()[0] if reason else 'not supported'}"
-        if calls is not None:
-            calls.append((told, user_location()))
-        log.message("fallback", f"{told} ({user_location()})")
+        left = Left(
+            f"{_name_of(self.function)}: {reason.splitlines()[0] if reason else 'not supported'}", user_location()
+        )
+        if events is not None:
+            events.append(left)
+        log.message("fallback", str(left))
 
     def _collect(self, value: Any) -> None:
         if isinstance(value, Array):

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from typing import Any
 
-from numfuse.compiler.graph import Node
+from numfuse.compiler.graph import Location, Node
+
+heard = threading.local()
+"""`heard.events`: a list that is told of each graph that this thread runs (Lowered), and of each call that is left to NumPy (Left)."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A call that is left to NumPy: why, and where in the user's code."""
+
+    reason: str
+    where: Location | None
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.where})" if self.where else self.reason
 
 
 class LazyNode(Node):

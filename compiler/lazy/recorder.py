@@ -185,7 +185,6 @@ class LazyRecorder(Recorder):
             return fresh(self, self.constant(value, supported(value.dtype)), scalar=True)
         if not value.dtype.isnative or value.base is not None:
             return fresh(self, self.hold(value))
-        value.flags.writeable = False
         array = fresh(self, self.given(value))
         if not value.flags.c_contiguous:
             array.strides = tuple([stride // value.itemsize for stride in value.strides])

@@ -314,7 +314,9 @@ class Array:
         lambda self: self.__getattr__("imag"), lambda self, value: self._set_attribute("imag", value, PART_OF_COMPLEX)
     )
 
-    flat = property(lambda self: self.__getattr__("flat"), lambda self, value: self.flat.__setitem__(slice(None), value))
+    flat = property(
+        lambda self: self.__getattr__("flat"), lambda self, value: self.flat.__setitem__(slice(None), value)
+    )
 
     def __copy__(self) -> Array:
         return self.copy()
