@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.lazy import create
+from numfuse.compiler.lazy import create, standard
 from numfuse.compiler.lazy.recorder import recorder_of
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.recorder import tracing
@@ -104,8 +104,8 @@ class Grid:
 
 def calling(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of NumPy's whose results are lazy arrays."""
-
-    dispatches = hasattr(function, "_implementation") or isinstance(getattr(function, "__self__", None), np.ufunc)
+    of_ufunc = isinstance(getattr(function, "__self__", None), np.ufunc)
+    dispatches = of_ufunc or hasattr(function, "_implementation") or function in standard.FUNCTIONS.values()
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -137,21 +137,29 @@ def wrapped(name: str, value: Any) -> Any:
     return value
 
 
+def _extended() -> dict[str, Any]:
+    """The functions that take more in the standard than in NumPy."""
+    return {
+        name: function if isinstance(function, type) else calling(function)
+        for name, function in standard.FUNCTIONS.items()
+    }
+
+
 class Namespace(ModuleType):
     """A module of NumPy's, on lazy arrays."""
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__.replace("numpy", "numfuse.numpy", 1), module.__doc__)
         self._module = module
-        self._names: dict[str, Any] = dict(MAKERS) if module is np else {}
+        self._names: dict[str, Any] = {**MAKERS, **_extended()} if module is np else {}
         if hasattr(module, "__all__"):
             self.__all__ = list(module.__all__)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__array_namespace_info__":
+        if name.startswith("__") and name not in ("__array_namespace_info__", "__array_api_version__", "__version__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         module = self.__dict__["_module"]
-        if tracing() and name not in SUBMODULES:
+        if tracing() and name not in SUBMODULES and name not in standard.FUNCTIONS:
             return getattr(module, name)
         names = self.__dict__["_names"]
         if name not in names:

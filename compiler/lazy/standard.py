@@ -1,4 +1,4 @@
-"""What the Python array API standard asks of an array: its namespace, its device, and exchange by DLPack."""
+"""What the Python array API standard asks of an array (its namespace, its device, exchange by DLPack), and what it has that NumPy has not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numfuse.compiler.lazy.host import as_given
 from numfuse.compiler.trace.array import Array
 from numfuse.runtime.cuda.array import DeviceArray
+from numfuse.runtime.devices import default_target
 
 
 def namespace(array: Array) -> Callable[..., Any]:
@@ -96,4 +97,64 @@ ATTRIBUTES: dict[str, Callable[[Array], Any]] = {
     "device": lambda array: array.recorder.lazy.device,
     "to_device": to_device,
     "numpy": numpy,
+}
+
+
+# -- functions that take more in the standard than in NumPy ---------------------------------------------------------------
+
+
+def clip(x: Any, /, min: Any = None, max: Any = None, *args: Any, **kwargs: Any) -> Any:
+    return np.clip(x, kwargs.pop("a_min", min), kwargs.pop("a_max", max), *args, **kwargs)
+
+
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: bool | None = None
+) -> Any:
+    made = np.sort(a, axis, kind, order, stable=stable)
+    return np.flip(made, 0 if axis is None else axis) if descending else made
+
+
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: bool | None = None
+) -> Any:
+    if not descending:
+        return np.argsort(a, axis, kind, order, stable=stable)
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    backwards = np.argsort(np.flip(a, axis), axis, kind, order, stable=stable)
+    return np.shape(a)[axis] - 1 - np.flip(backwards, axis)
+
+
+class Info:
+    """What `__array_namespace_info__` of numfuse.numpy tells: as NumPy's, but with the devices of this machine."""
+
+    def __init__(self) -> None:
+        self._numpys = np.__array_namespace_info__()
+
+    def capabilities(self) -> dict[str, Any]:
+        return self._numpys.capabilities()  # type: ignore[return-value]
+
+    def default_device(self) -> str:
+        return default_target()
+
+    def devices(self) -> list[str]:
+        return ["cpu"] if default_target() in ("cpu", "cudasim") else ["cpu", "cuda"]
+
+    def default_dtypes(self, *, device: str | None = None) -> dict[str, Any]:
+        self._check(device)
+        return self._numpys.default_dtypes()  # type: ignore[return-value]
+
+    def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, Any]:
+        self._check(device)
+        return self._numpys.dtypes(kind=kind)  # type: ignore[return-value]
+
+    def _check(self, device: str | None) -> None:
+        if device is not None and device not in self.devices():
+            raise ValueError(f"unknown device {device!r}; the devices are {', '.join(self.devices())}")
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "clip": clip,
+    "sort": sort,
+    "argsort": argsort,
+    "__array_namespace_info__": Info,
 }
