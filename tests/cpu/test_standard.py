@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numfuse.compiler.lazy.fallback import listening
 
 import numfuse as nf
 import numfuse.numpy as xp
-from numfuse.compiler.lazy.fallback import listening
 from tests.cpu.test_lazy import compare, plain
 
 RNG = np.random.default_rng(5)
