@@ -83,7 +83,7 @@ STANDARD = {
     "constants": "xp.e; xp.inf; xp.pi; xp.isnan(xp.nan); xp.newaxis",
     "operators": """
         abs(x); x + y; i & j; x == y; x // y; x >= 0; x > y; ~i; i << j; x <= y; x < 1; x @ s; x % y; x * 2; x != y; -x; i | j; +x; p ** 2;
-        i >> j; x - y; x / y; i ^ j; 2 + x; 1 - x; 2 / p; 2 ** i; 7 // p; 7 % p; 1 & i; True | b; 3 << i; x[0]; x[..., 1]; x[None, :, ::-1]; 
+        i >> j; x - y; x / y; i ^ j; 2 + x; 1 - x; 2 / p; 2 ** i; 7 // p; 7 % p; 1 & i; True | b; 3 << i; x[0]; x[..., 1]; x[None, :, ::-1];
         x[:, xp.newaxis]; x[b];
         s[k[:1], :];
         x[(0, 1)]; x.T; x.mT; x.ndim; x.shape; x.size; x.dtype; x.device; bool(z); float(z); complex(z); int(z); x.to_device("cpu"); [0, 1, 2, 3][i[0, 0]]
