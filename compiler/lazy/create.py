@@ -123,15 +123,15 @@ def _not_scalar(made: Any) -> Any:
     return made.reshape(made.shape) if isinstance(made, Array) and made.scalar else made
 
 
-def filled(value: Any) -> Callable[..., Any]:
-    """`np.zeros`, `np.ones` and `np.empty` (which is zeros here)."""
+def filled(original: Callable[..., Any], value: Any) -> Callable[..., Any]:
+    """`original`, which is `np.zeros`, `np.ones` or `np.empty` (which is zeros here), as lazy arrays."""
 
     def function(
         shape: Any, dtype: Any = float, order: str = "C", *, device: str | None = None, like: Any = None
     ) -> Any:
         made = np.empty(shape, dtype, order)  # type: ignore[call-overload]
         if made.dtype not in DTYPE_NAMES:
-            return np.full(made.shape, value, made.dtype)
+            return original(shape, dtype, order)
         recorder = recorder_of(device)
         return fresh(recorder, broadcast_node(recorder, recorder.constant(value, made.dtype), made.shape))
 

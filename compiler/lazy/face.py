@@ -29,9 +29,9 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "asfortranarray": create.contiguous,
     "ascontiguousarray": create.contiguous,
     "from_dlpack": create.from_dlpack,
-    "zeros": create.filled(0),
-    "ones": create.filled(1),
-    "empty": create.filled(0),
+    "zeros": create.filled(np.zeros, 0),
+    "ones": create.filled(np.ones, 1),
+    "empty": create.filled(np.empty, 0),
     "full": create.full,
 }
 

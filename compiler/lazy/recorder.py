@@ -29,7 +29,7 @@ from numfuse.runtime.devices import default_target
 
 LONGEST = 128
 """Operations in a row that wait to be run, at most. Within a loop the cut comes at the same line each time, so that the same graph comes again."""
-REFUSALS = (TypeError, ValueError, IndexError, OverflowError, AttributeError, NotImplementedError)
+REFUSALS = (TypeError, ValueError, IndexError, OverflowError, AttributeError, RuntimeError)
 """What tracing raises for what it does not support and for what is wrong: NumPy knows which it is."""
 
 _numbers = itertools.count()
@@ -149,6 +149,8 @@ class LazyRecorder(Recorder):
         """What `recorded` gives, or where tracing refuses, what NumPy's `call` gives."""
         try:
             made = recorded()
+        except RecursionError:
+            raise
         except REFUSALS as error:
             return self.on_host(*call, str(error))
         return made if type(made) is Array else self.lifted(made, call)

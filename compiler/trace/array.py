@@ -254,7 +254,7 @@ class Array:
 
     # -- views and writes --------------------------------------------------------------------------------------------
 
-    def view(self, op: str, strides: Shape, **params: Any) -> Array:
+    def through(self, op: str, strides: Shape, **params: Any) -> Array:
         """A view through the view operator `op`: it shares this array's storage."""
         node = self.recorder.make(op, self.node, **params)
         array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)

@@ -128,7 +128,7 @@ def part(name: str) -> Implementation:
     def function(recorder: Recorder, val: Any) -> Array:
         array = as_array(recorder, val)
         if array.dtype.kind == "c":
-            return array.view(name, tuple([2 * stride for stride in array.strides]))
+            return array.through(name, tuple([2 * stride for stride in array.strides]))
         return reshaped_view(array, array.shape) if name == "real" else shapes.like(0)(recorder, array)
 
     return function

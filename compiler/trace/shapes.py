@@ -63,7 +63,7 @@ def transpose(recorder: Recorder, a: Any, axes: Any = None) -> Array:
             raise ValueError("repeated axis in transpose")
     if perm == tuple(range(array.ndim)):
         return reshaped_view(array, array.shape)
-    return array.view("transpose", tuple(array.strides[a] for a in perm), perm=perm)
+    return array.through("transpose", tuple(array.strides[a] for a in perm), perm=perm)
 
 
 def swapaxes(recorder: Recorder, a: Any, axis1: int, axis2: int) -> Array:
@@ -125,7 +125,7 @@ def broadcast_to(recorder: Recorder, array: Any, shape: Any, subok: bool = False
     source = as_array(recorder, array)
     wanted = tuple(operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     kept = tuple(0 if n == 1 else stride for n, stride in zip(source.shape, source.strides, strict=True))
-    return source.view("broadcast_to", (0,) * (len(wanted) - source.ndim) + kept, shape=wanted)
+    return source.through("broadcast_to", (0,) * (len(wanted) - source.ndim) + kept, shape=wanted)
 
 
 def broadcast_arrays(recorder: Recorder, *args: Any, subok: bool = False) -> tuple[Array, ...]:
