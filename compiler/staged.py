@@ -20,7 +20,7 @@ from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
-from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
 from numfuse.compiler.types import DTYPE_NAMES, Spec, supported
@@ -161,7 +161,7 @@ def _trace(
     ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    with without_collector(), no_draws(function), creation(recorder):
+    with without_collector(), recording(), no_draws(function), creation(recorder):
         result = _called(function, args, kwargs)
     updates, changed = [], []
     for path, container, before in containers:

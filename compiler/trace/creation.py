@@ -94,7 +94,7 @@ def array(
     recorder: Recorder, original: Callable[..., Any], a: Any, dtype: Any = None, *args: Any, **kwargs: Any
 ) -> Any:
     """`np.array` and `np.asarray` of traced arrays, and of nested lists with traced numbers in them."""
-    if not _holds_traced(a):
+    if not holds_traced(a):
         return original(a, dtype, *args, **kwargs)
     made = _joined(recorder, a)
     copies = original.__name__ == "array" and kwargs.get("copy", True)
@@ -106,8 +106,8 @@ def array(
     return made.reshape((1,) * least + made.shape) if least > 0 else made
 
 
-def _holds_traced(a: Any) -> bool:
-    return isinstance(a, Array) or (isinstance(a, (list, tuple)) and any(_holds_traced(part) for part in a))
+def holds_traced(a: Any) -> bool:
+    return isinstance(a, Array) or (isinstance(a, (list, tuple)) and any(holds_traced(part) for part in a))
 
 
 def _joined(recorder: Recorder, a: Any) -> Array:
@@ -120,7 +120,7 @@ def _joined(recorder: Recorder, a: Any) -> Array:
 
 def of_list(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
     """`np.sum([x, y], axis=0)` and the like: NumPy does not ask the arrays in a list, but makes an array of it."""
-    if isinstance(a, (list, tuple)) and _holds_traced(a):
+    if isinstance(a, (list, tuple)) and holds_traced(a):
         a = _joined(recorder, a)
     return original(a, *args, **kwargs)
 

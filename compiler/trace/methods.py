@@ -53,8 +53,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "copy": lambda self, order="C": fresh(self.recorder, self.node, self.scalar),
     "fill": fill,
     "byteswap": swap_bytes,
-    "__copy__": lambda self: shapes.copy(self.recorder, self),
-    "__deepcopy__": lambda self, memo: shapes.copy(self.recorder, self),
 }  # fmt: skip
 
 PROPERTIES: dict[str, Callable[[Array], Any]] = {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +40,30 @@ def _root(array: np.ndarray) -> np.ndarray:
     return array
 
 
+_active = threading.local()
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Within, this thread is tracing."""
+    before = tracing()
+    _active.tracing = True
+    try:
+        yield
+    finally:
+        _active.tracing = before
+
+
+def tracing() -> bool:
+    """Whether this thread is tracing a function."""
+    return getattr(_active, "tracing", False)
+
+
 class Recorder:
     """The nodes of one trace."""
+
+    lazy: Any = None
+    """The recorder itself where values can be had at any time (`compiler/lazy`)."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -76,6 +101,16 @@ class Recorder:
             if value == value and value != 0:  # nan is not equal to itself, and 0.0 equals -0.0
                 self._constants[key] = known
         return known
+
+    def kept(self, storage: Any) -> None:
+        """Told of each storage that has a new value."""
+
+    def written(self, storage: Any) -> None:
+        """Told of each storage that is about to be written to."""
+
+    def hold(self, array: np.ndarray) -> Node:
+        """The node of an array that the function did not get as an argument: an input that is read anew at each call."""
+        return self.input(None, array.shape, array.dtype, Feed(None, array, contents=checksum(array)))
 
     def input(self, name: str | None, shape: Shape, dtype: np.dtype, feed: Feed) -> Node:
         node = Node("input", (), NO_PARAMS, shape, supported(dtype), None, name)
