@@ -5,6 +5,7 @@ They are what `jit` goes through by itself at a call.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +21,7 @@ from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
-from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
 from numfuse.compiler.types import DTYPE_NAMES, Spec, supported
@@ -136,7 +137,8 @@ def layout_of(array: np.ndarray) -> Layout | None:
 def trace_function(
     function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
 ) -> Traced:
-    """Runs `function` with arrays that record what is done to them: once, or twice where it writes to arrays of np.zeros and the like."""
+    """Runs `function` with arrays that record what is done to them: once, again where it writes to arrays of np.zeros and the like, and once more
+    where these are of np.ndarray(shape)."""
     try:
         return _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
     except NotAnArgument:
@@ -144,7 +146,15 @@ def trace_function(
     except TracedValueError as error:
         if error.leaves:  # it needs the value of an integer: that comes first
             raise
-    return _trace(function, tree, leaves, names, options, traced_creation)
+    try:
+        return _trace(function, tree, leaves, names, options, traced_creation)
+    except (NotAnArgument, TracedValueError) as error:
+        if getattr(error, "leaves", None):
+            raise
+        try:
+            return _trace(function, tree, leaves, names, options, functools.partial(traced_creation, classes=True))
+        except (NotAnArgument, TracedValueError):
+            raise error from None
 
 
 def _trace(
@@ -161,7 +171,7 @@ def _trace(
     ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    with without_collector(), no_draws(function), creation(recorder):
+    with without_collector(), recording(), no_draws(function), creation(recorder):
         result = _called(function, args, kwargs)
     updates, changed = [], []
     for path, container, before in containers:

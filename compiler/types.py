@@ -45,6 +45,8 @@ class UnsupportedDtype(TypeError):
 
 def supported(dtype: Any) -> np.dtype:
     """`dtype` as a NumPy dtype in native byte order, or UnsupportedDtype with the way out."""
+    if isinstance(dtype, np.dtype) and dtype in DTYPE_NAMES:  # in native byte order, then
+        return dtype
     dtype = np.dtype(dtype).newbyteorder("=")
     if dtype not in DTYPE_NAMES:
         raise UnsupportedDtype(

@@ -1,8 +1,15 @@
 """numfuse: decorate a NumPy function, get fused CPU and CUDA kernels you can read."""
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 from numfuse.compiler.define import GraphBuilder
 from numfuse.compiler.graph import Graph, GraphError, Location, Node
 from numfuse.compiler.jit import JitFunction, jit
+from numfuse.compiler.lazy.create import asarray
+from numfuse.compiler.lazy.recorder import evaluate
 from numfuse.compiler.lowered import Compiled, Kernel, Lowered
 from numfuse.compiler.staged import Traced
 from numfuse.compiler.text import GraphSyntaxError
@@ -28,7 +35,15 @@ __all__ = [
     "TracedValueError",
     "UnsupportedDtype",
     "UnsupportedFunction",
+    "asarray",
+    "evaluate",
     "jit",
     "parse_spec",
     "spec",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "numpy":
+        return importlib.import_module("numfuse.numpy")
+    raise AttributeError(f"module 'numfuse' has no attribute {name!r}")

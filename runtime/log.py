@@ -1,7 +1,7 @@
 """What NUMFUSE_LOG asks to hear, on stderr: several topics with commas between, or `all`.
 
-`compile`: each trace, and why; `passes`: the time and the nodes of each pass; `cache`: hits and misses; `check`: no message, but
-the graph is verified after each pass.
+`compile`: each trace, and why; `passes`: the time and the nodes of each pass; `cache`: hits and misses; `fallback`: what NumPy
+computes in place of a kernel, and why; `check`: no message, but the graph is verified after each pass.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-TOPICS = ("compile", "passes", "cache", "check")
+TOPICS = ("compile", "passes", "cache", "check", "fallback")
 
 
 def wanted(topic: str) -> bool:

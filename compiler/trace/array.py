@@ -7,20 +7,16 @@ argument is an Array too, but a weak one: it takes the dtype of what it meets (N
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node, Params
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.trace.errors import (
-    NotAnArgument,
-    TracedValueError,
-    UnsupportedFunction,
-    at_line,
-    telling_the_line,
-    user_location,
-)
+from numfuse.compiler.trace.entry import entry, method, same
+from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, UnsupportedFunction, at_line, user_location
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import Shape, size_of, type_text
 
@@ -41,7 +37,7 @@ PART_OF_COMPLEX = (
 class Storage:
     """Memory that views share. `value` is what it holds now; `version` counts the writes."""
 
-    __slots__ = ("captured", "original", "value", "version")
+    __slots__ = ("__weakref__", "captured", "original", "value", "version")
 
     def __init__(self, value: Node) -> None:
         self.value = value
@@ -138,14 +134,28 @@ class Array:
         return self.size * self.itemsize
 
     def __repr__(self) -> str:
-        return f"<traced {type_text(self.shape, self.dtype)}>"
+        return (
+            f"<traced {type_text(self.shape, self.dtype)}>" if self.recorder.lazy is None else repr(self._value("", ""))
+        )
+
+    def __str__(self) -> str:
+        return repr(self) if self.recorder.lazy is None else str(self._value("", ""))
 
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of unsized object")
         return self.shape[0]
 
-    # -- what it cannot tell yet -------------------------------------------------------------------------------------
+    # -- its value: a lazy array has one for the asking, a traced one has none ----------------------------------------
+
+    def _value(self, what: str, way_out: str) -> Any:
+        """The ndarray or NumPy scalar that it is, which is not to be written to; raises TracedValueError while tracing."""
+        if self.recorder.lazy is not None:
+            return self.recorder.lazy.value(self)
+        known = self.recorder.known(self.node) if self.weak is None else None
+        if known is None:
+            raise self._no_value(what, way_out)
+        return known[()] if self.scalar else known
 
     def _no_value(self, what: str, way_out: str) -> TracedValueError:
         name = f"argument {self._node.name!r}" if self._node.op == "input" and self._node.name else "an array"
@@ -158,21 +168,37 @@ class Array:
         return error
 
     def __bool__(self) -> bool:
-        raise self._no_value(
-            "a condition (if, while, and, or, not)", self._static("use np.where(condition, a, b), & and |")
-        )
+        what = "a condition (if, while, and, or, not)"
+        return bool(self._value(what, self._static("use np.where(condition, a, b), & and |")))
 
     def __float__(self) -> float:
-        raise self._no_value("float()", self._static("use x.astype('f8') to convert"))
+        return float(self._value("float()", self._static("use x.astype('f8') to convert")))
 
     def __int__(self) -> int:
-        raise self._no_value("int()", self._static("use x.astype('i8') to convert"))
+        return int(self._value("int()", self._static("use x.astype('i8') to convert")))
 
     def __complex__(self) -> complex:
-        raise self._no_value("complex()", self._static("use x.astype('c16') to convert"))
+        return complex(self._value("complex()", self._static("use x.astype('c16') to convert")))
 
     def __index__(self) -> int:
-        raise self._no_value("an index or a count", self._static("a size must be known when the function is traced"))
+        way_out = self._static("a size must be known when the function is traced")
+        return self._value("an index or a count", way_out).__index__()
+
+    def __hash__(self) -> int:
+        return hash(self._value("hash()", self._static("a key must be known when the function is traced")))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self if self.recorder.lazy is None else self._value("format()", ""), spec) if spec else str(self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._value("round()", self._static("use np.round")), *([] if digits is None else [digits]))
+
+    def __reduce__(self) -> Any:
+        value = self._value("a copy by pickle", self._static("return it instead"))
+        return self.recorder.lazy.rebuilding(value)
 
     def _static(self, way_out: str) -> str:
         if self.weak is not None:
@@ -180,49 +206,50 @@ class Array:
         return f"{way_out}, or compute this part outside the jitted function"
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise self._no_value(
+        value = self._value(
             "conversion to a NumPy array",
             "join lists of arrays with np.stack or np.concatenate, and make arrays that are written to with np.zeros, np.empty or np.zeros_like",
         )
+        return np.array(value, dtype, copy=copy)
 
-    def item(self, *args: int) -> Any:
-        raise self._no_value("item()", "index it instead, x[i]")
+    def item(self, *args: Any) -> Any:
+        return self._value("item()", "index it instead, x[i]").item(*args)
 
     def tolist(self) -> Any:
-        raise self._no_value("tolist()", "call it on the result, outside the jitted function")
+        return self._value("tolist()", "call it on the result, outside the jitted function").tolist()
 
     def __iter__(self) -> Iterator[Array]:
         if self.weak is not None:  # NumPy's helpers iterate over what is no index
             raise self._no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
         if not self.shape:
             raise TypeError("iteration over a 0-d array" + at_line(user_location()))
-        if self.shape[0] > UNROLL_LIMIT:
+        if self.shape[0] > UNROLL_LIMIT and self.recorder.lazy is None:
             raise self._no_value(
                 f"iteration over {self.shape[0]} elements",
                 "write it over whole arrays (a loop is unrolled, at most "
                 f"{UNROLL_LIMIT} times), or compute this part outside the jitted function",
             )
+        if self.ndim == 1 and self.recorder.lazy is not None:
+            return iter(self.recorder.lazy.elements(self))
         return iter([self[i] for i in range(self.shape[0])])
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         """NumPy's functions wrap their results so; a traced one needs nothing."""
         return array
 
-    __hash__ = None  # type: ignore[assignment]
-
     # -- NumPy's protocols -------------------------------------------------------------------------------------------
 
     __array_priority__ = 1000
 
-    @telling_the_line
+    @entry(lambda self, ufunc, method, *inputs, **kwargs: (getattr(ufunc, method), inputs, kwargs))
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from numfuse.compiler.trace.ufuncs import call_ufunc, ufunc_method
 
         if method == "__call__":
-            return call_ufunc(self.recorder, ufunc, inputs, kwargs)
+            return call_ufunc(self.recorder, ufunc, inputs, dict(kwargs))
         return ufunc_method(self.recorder, ufunc, method, inputs, kwargs)
 
-    @telling_the_line
+    @entry(lambda self, function, types, args, kwargs: (function, args, kwargs))
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from numfuse.compiler.trace.namespace import call_function
 
@@ -241,8 +268,10 @@ class Array:
         """Puts `value`, of this array's shape and dtype, in place of the contents; all views see it."""
         if self.storage.captured:
             raise NotAnArgument(NOT_AN_ARGUMENT)
+        self.recorder.written(self.storage)
         self.storage.value = self._scattered(self.storage.value, self.steps, value)
         self.storage.version += 1
+        self.recorder.kept(self.storage)
 
     def _scattered(self, base: Node, steps: tuple[Step, ...], value: Node) -> Node:
         """`base` with `value` in place of what the view `steps` of it shows."""
@@ -262,25 +291,34 @@ class Array:
             raise UnsupportedFunction(PART_OF_COMPLEX)
         raise ValueError("assignment destination is read-only")
 
-    @telling_the_line
+    @entry(same(operator.getitem))
     def __getitem__(self, key: Any) -> Array:
         from numfuse.compiler.trace.indexing import get_item
 
+        if type(key) is int and self.ndim == 1 and self.recorder.lazy is not None and self.recorder.lazy.knows(self):
+            return self.recorder.lazy.element(self, key)
         return get_item(self, key)
 
-    @telling_the_line
+    @entry(same(operator.setitem))
     def __setitem__(self, key: Any, value: Any) -> None:
         from numfuse.compiler.trace.indexing import set_item
 
         set_item(self, key, value)
 
-    def _part(self, name: str) -> Array:
-        from numfuse.compiler.trace.methods import PROPERTIES
+    def _set_attribute(self, name: str, value: Any, refusal: str) -> None:
+        if self.recorder.lazy is None:
+            raise UnsupportedFunction(refusal + at_line(user_location()))
+        self.recorder.lazy.on_host(setattr, (self, name, value), {}, refusal)
 
-        return PROPERTIES[name](self)
+    real = property(
+        lambda self: self.__getattr__("real"), lambda self, value: self._set_attribute("real", value, PART_OF_COMPLEX)
+    )
+    imag = property(
+        lambda self: self.__getattr__("imag"), lambda self, value: self._set_attribute("imag", value, PART_OF_COMPLEX)
+    )
 
-    def _set_part(self, value: Any) -> None:
-        raise UnsupportedFunction(PART_OF_COMPLEX + at_line(user_location()))
+    def __copy__(self) -> Array:
+        return self.copy()
 
     def _set_flat(self, value: Any) -> None:
         from numfuse.compiler.trace.methods import set_flat
@@ -288,17 +326,19 @@ class Array:
         set_flat(self, value)
 
     flat = property(lambda self: self._part("flat"), _set_flat)
-    real = property(lambda self: self._part("real"), _set_part)
-    imag = property(lambda self: self._part("imag"), _set_part)
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self.copy()
 
     def __getattr__(self, name: str) -> Any:
         from numfuse.compiler.trace.methods import METHODS, PROPERTIES
 
         if name in PROPERTIES:
-            return PROPERTIES[name](self)
+            return entry(same(operator.attrgetter(name)))(PROPERTIES[name])(self)
         if name in METHODS:
-            method = METHODS[name]
-            return telling_the_line(lambda *args, **kwargs: method(self, *args, **kwargs))
+            return functools.partial(entry(same(method(name)))(METHODS[name]), self)
+        if self.recorder.lazy is not None:
+            return self.recorder.lazy.attribute(self, name)
         if name.startswith("__"):
             raise AttributeError(name)
         hint = " (arrays in a traced function have no such attribute)" if hasattr(np.ndarray, name) else ""
@@ -311,7 +351,9 @@ class UnsupportedAttribute(UnsupportedFunction, AttributeError):
 
 def fresh(recorder: Recorder, node: Node, scalar: bool = False) -> Array:
     """An array with a storage of its own."""
-    array = Array(recorder, Storage(node), node, (), strides_of(node.shape))
+    storage = Storage(node)
+    recorder.kept(storage)
+    array = Array(recorder, storage, node, (), strides_of(node.shape))
     array.scalar = scalar and not node.shape
     return array
 

@@ -60,8 +60,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "sort": library.in_place("sort"),
     "partition": library.in_place("partition"),
     "byteswap": swap_bytes,
-    "__copy__": lambda self: shapes.copy(self.recorder, self),
-    "__deepcopy__": lambda self, memo: shapes.copy(self.recorder, self),
 }  # fmt: skip
 
 

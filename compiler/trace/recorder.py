@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gc
+import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant
+from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant, evaluate_node
 from numfuse.compiler.ops import operator
 from numfuse.compiler.trace.errors import NotAnArgument, user_location
-from numfuse.compiler.types import Shape, supported
+from numfuse.compiler.types import Shape, size_of, supported
+
+KNOWN_ELEMENTS = 1 << 20
+"""Elements of the largest array that is computed while tracing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,8 +43,35 @@ def _root(array: np.ndarray) -> np.ndarray:
     return array
 
 
+_active = threading.local()
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Within, this thread is tracing."""
+    before = tracing()
+    _active.tracing = True
+    try:
+        yield
+    finally:
+        _active.tracing = before
+
+
+def tracing() -> bool:
+    """Whether this thread is tracing a function."""
+    return getattr(_active, "tracing", False)
+
+
+def _evaluated(node: Node, values: list[Any]) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return evaluate_node(node, values)
+
+
 class Recorder:
     """The nodes of one trace."""
+
+    lazy: Any = None
+    """The recorder itself where values can be had at any time (`compiler/lazy`)."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -49,6 +82,7 @@ class Recorder:
         self.arrays: dict[int, Any] = {}  # the traced Array of each captured ndarray, by id
         self._converted: dict[tuple[int, np.dtype], Node] = {}
         self._constants: dict[Any, Node] = {}
+        self._known: dict[Node, np.ndarray | None] = {}
 
     def emit(
         self, op: str, inputs: tuple[Node, ...], shape: Shape, dtype: np.dtype, params: Params = NO_PARAMS
@@ -76,6 +110,16 @@ class Recorder:
             if value == value and value != 0:  # nan is not equal to itself, and 0.0 equals -0.0
                 self._constants[key] = known
         return known
+
+    def kept(self, storage: Any) -> None:
+        """Told of each storage that has a new value."""
+
+    def written(self, storage: Any) -> None:
+        """Told of each storage that is about to be written to."""
+
+    def hold(self, array: np.ndarray) -> Node:
+        """The node of an array that the function did not get as an argument: an input that is read anew at each call."""
+        return self.input(None, array.shape, array.dtype, Feed(None, array, contents=checksum(array)))
 
     def input(self, name: str | None, shape: Shape, dtype: np.dtype, feed: Feed) -> Node:
         node = Node("input", (), NO_PARAMS, shape, supported(dtype), None, name)
@@ -105,6 +149,23 @@ class Recorder:
             if all(f.converted for f in behind)
             else frozenset()
         )
+
+    def known(self, node: Node) -> np.ndarray | None:
+        """The value of a node that is computed from constants alone, as arrays that the function makes are before traced values meet them."""
+        pending = [node]
+        while pending:
+            one = pending[-1]
+            waiting = [source for source in one.inputs if source not in self._known]
+            if one in self._known:
+                pending.pop()
+            elif one.op == "input" or size_of(one.shape) > KNOWN_ELEMENTS:
+                self._known[one] = None
+            elif waiting:
+                pending += waiting
+            else:
+                values = [self._known[source] for source in one.inputs]
+                self._known[one] = None if any(value is None for value in values) else _evaluated(one, values)
+        return self._known[node]
 
     def lasting(self) -> set[int]:
         """The captured arrays, by id, that outlive the traced function: something but the trace refers to them or to what they view. The

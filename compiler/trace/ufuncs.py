@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
-from numfuse.compiler.trace.errors import UnsupportedFunction, telling_the_line
-from numfuse.compiler.trace.recorder import Feed, Recorder, checksum
+from numfuse.compiler.trace.entry import entry, same
+from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import Shape, broadcast, supported
 
 OPERATORS: dict[str, np.ufunc] = {
@@ -49,7 +51,7 @@ def as_array(recorder: Recorder, value: Any) -> Array:
     """Any operand as an Array; a Python number becomes a weak one."""
     if isinstance(value, Array):
         if value.recorder is not recorder:
-            raise UnsupportedFunction("arrays of two traces meet: an array of an outer or finished trace was kept")
+            raise UnsupportedFunction(meeting(value.recorder, recorder))
         return value
     if isinstance(value, np.generic):  # before Python's numbers: np.float64 is a float too, and a strong one
         return fresh(recorder, recorder.constant(value, supported(value.dtype)), scalar=True)
@@ -59,6 +61,14 @@ def as_array(recorder: Recorder, value: Any) -> Array:
             return fresh(recorder, recorder.constant(value, np.dtype("u8")), scalar=True)
         return weak(recorder, kind, constant(WEAK_DTYPES[kind].type(value)))
     return captured(recorder, value)
+
+
+def meeting(one: Recorder, other: Recorder) -> str:
+    if one.lazy is None and other.lazy is None:
+        return "arrays of two traces meet: an array of an outer or finished trace was kept"
+    if one.lazy is not None and other.lazy is not None:
+        return f"arrays of two devices meet: {one.lazy.device} and {other.lazy.device}; move one with x.to_device(...)"
+    return "a lazy array meets a traced one; pass it to the jitted function as an argument, or its values, x.numpy()"
 
 
 def captured(recorder: Recorder, value: Any) -> Array:
@@ -72,9 +82,10 @@ def captured(recorder: Recorder, value: Any) -> Array:
     supported(value.dtype)
     known = recorder.arrays.get(id(value))
     if known is None:
-        node = recorder.input(None, value.shape, value.dtype, Feed(None, value, contents=checksum(value)))
-        known = recorder.arrays[id(value)] = fresh(recorder, node)
+        known = fresh(recorder, recorder.hold(value))
         known.storage.captured = True
+        if recorder.lazy is None:
+            recorder.arrays[id(value)] = known
     return known
 
 
@@ -293,16 +304,16 @@ def _foreign(value: Any) -> bool:
     return getattr(value, "__array_ufunc__", ...) is None
 
 
-def unary(ufunc: np.ufunc) -> Callable[[Array], Any]:
-    @telling_the_line
+def unary(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array], Any]:
+    @entry(same(numpys))
     def method(self: Array) -> Any:
         return call_ufunc(self.recorder, ufunc, (self,), {}, python=True)
 
     return method
 
 
-def binary(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
-    @telling_the_line
+def binary(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, Any], Any]:
+    @entry(same(numpys))
     def method(self: Array, other: Any) -> Any:
         if _foreign(other):
             return NotImplemented
@@ -311,8 +322,8 @@ def binary(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
     return method
 
 
-def reflected(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
-    @telling_the_line
+def reflected(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, Any], Any]:
+    @entry(lambda self, other: (numpys, (other, self), {}))
     def method(self: Array, other: Any) -> Any:
         if _foreign(other):
             return NotImplemented
@@ -321,8 +332,8 @@ def reflected(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
     return method
 
 
-def inplace(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
-    @telling_the_line
+def inplace(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, Any], Any]:
+    @entry(same(numpys))
     def method(self: Array, other: Any) -> Any:
         # Python and NumPy scalars cannot be written to: the name is bound anew
         kwargs = {} if self.scalar or self.weak is not None else {"out": (self,)}
@@ -345,11 +356,12 @@ def _python_power(ufunc: np.ufunc, base: Array, exponent: Any) -> tuple[np.ufunc
 def define_operators(cls: type[Array]) -> None:
     """Gives `cls` Python's operators, each as the ufunc that NumPy uses for it."""
     for name, ufunc in OPERATORS.items():
+        numpys = divmod if name == "divmod" else getattr(operator, f"__{name}__")
         if ufunc.nin == 1:
-            setattr(cls, f"__{name}__", unary(ufunc))
+            setattr(cls, f"__{name}__", unary(ufunc, numpys))
             continue
-        setattr(cls, f"__{name}__", binary(ufunc))
+        setattr(cls, f"__{name}__", binary(ufunc, numpys))
         if ufunc not in COMPARISONS:
-            setattr(cls, f"__r{name}__", reflected(ufunc))
+            setattr(cls, f"__r{name}__", reflected(ufunc, numpys))
         if name in INPLACE:
-            setattr(cls, f"__i{name}__", inplace(ufunc))
+            setattr(cls, f"__i{name}__", inplace(ufunc, getattr(operator, f"__i{name}__")))
