@@ -17,6 +17,7 @@ from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
+from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
@@ -84,6 +85,8 @@ class Traced:
     """The shape of what it returns: the result, and the new contents of each update."""
     outputs: list[Output]
     writes: list[Write]
+    checks: list[Check]
+    """What a call must look at first: the last results of the graph are their flags."""
     updates: list[Update] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     owners: list[str] = field(default_factory=list)
@@ -91,6 +94,8 @@ class Traced:
 
     def donated(self) -> set[int]:
         """The graph's inputs that the caller gives away."""
+        if self.checks:  # a call that fails must find the arguments as they were
+            return set()
         names = self.options.get("donate", ())
         leaves = {leaf for leaf, owner in enumerate(self.owners) if owner in names and not self.leaves[leaf].weak}
         written = {write.leaf for write in self.writes} | {output.leaf for output in self.outputs}
@@ -181,9 +186,9 @@ def _trace(
         tree,
         result_tree,
         *traced[2:],
-        updates,
-        options,
-        owners_of(tree, inspect.signature(function)),
+        updates=updates,
+        options=options,
+        owners=owners_of(tree, inspect.signature(function)),
     )
 
 
@@ -249,7 +254,7 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
 
 def _assemble(
     recorder: Recorder, arrays: list[Array], returned: list[Array]
-) -> tuple[Graph, list[Feed], list[Output], list[Write]]:
+) -> tuple[Graph, list[Feed], list[Output], list[Write], list[Check]]:
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
     lasting = recorder.lasting()
     owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {
@@ -275,19 +280,21 @@ def _assemble(
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
     outputs = []
     for array in returned:
-        if array.storage in owners:
+        moving = any(op == "gather" for op, _ in array.steps)  # a view whose place only the run knows: its value is returned
+        if array.storage in owners and not moving:
             unwrap = "scalar" if array.scalar and array.weak is None else ""
             outputs.append(Output(None, *owners[array.storage], array.steps, unwrap))
         elif array.weak is not None:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="number"))
         elif array.scalar:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="scalar"))
-        elif array.storage in shared:
+        elif array.storage in shared and not moving:
             outputs.append(Output(result_of(array.storage.value, array.storage), steps=array.steps))
         else:
             outputs.append(Output(result_of(array.node, array.storage)))
-    graph = recorder.graph(nodes)
-    return graph, recorder.feeds, outputs, writes
+    checks = undecided(recorder)
+    graph = recorder.graph([*nodes, *[check.flag for check in checks]])
+    return graph, recorder.feeds, outputs, writes, checks
 
 
 def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
