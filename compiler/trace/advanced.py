@@ -73,7 +73,8 @@ def _sequence(recorder: Recorder, part: Sequence[Any]) -> Any:
 
 
 def entries(array: Array, key: Any) -> list[Any]:
-    """The index with its ellipsis written out, each entry understood; constant masks are the places that they hold."""
+    """The index with slices behind its ellipsis, which keeps what stands around it apart even where it is nothing; each entry understood, and
+    constant masks as the places that they hold."""
     parts = [understood(array.recorder, part) for part in (key if isinstance(key, tuple) else (key,))]
     if sum(part is Ellipsis for part in parts) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -83,7 +84,7 @@ def entries(array: Array, key: Any) -> list[Any]:
     if not any(part is Ellipsis for part in parts):
         parts.append(Ellipsis)
     at = next(place for place, part in enumerate(parts) if part is Ellipsis)
-    filled = [*parts[:at], *[slice(None)] * (array.ndim - taken), *parts[at + 1 :]]
+    filled = [*parts[:at], Ellipsis, *[slice(None)] * (array.ndim - taken), *parts[at + 1 :]]
     result: list[Any] = []
     axis = 0
     for part in filled:
@@ -146,14 +147,14 @@ def planned(array: Array, parts: list[Any]) -> Plan:
         if is_places(part) or type(part) is int:
             before = seen if before is None else before
             fancy.append(number)
-        seen += not type(part) is int
+        seen += type(part) is not int and part is not Ellipsis
         axis += axes_of(part)
     together = fancy[-1] - fancy[0] == len(fancy) - 1
     view = basic_view(array, tuple(basic))
     try:
         shape = np.broadcast_shapes(*[places.shape for places, _, _ in arrays])
     except ValueError:
-        told = " ".join(str(places.shape).replace(" ", "") for places, _, _ in arrays)
+        told = " ".join(str(places.shape).replace(" ", "") for places, _, _ in arrays if places.ndim)
         raise IndexError(
             f"shape mismatch: indexing arrays could not be broadcast together with shapes {told} "
         ) from None
@@ -161,7 +162,7 @@ def planned(array: Array, parts: list[Any]) -> Plan:
         place_node(recorder, places, view.shape[k], original, checked=size_of(shape) > 0)
         for places, k, original in arrays
     ]
-    shows = all(places.scalar for places, _, _ in arrays)
+    shows = all(places.scalar for places, _, _ in arrays if places.ndim)
     axes = tuple([k for _, k, _ in arrays])
     return Plan(view, nodes, axes, (before or 0) if together else 0, shows)
 
