@@ -21,6 +21,7 @@ from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
+from numfuse.compiler.trace.masks import Selected, refused
 from numfuse.compiler.trace.recorder import Feed, Recorder
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
@@ -239,6 +240,8 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
     if isinstance(value, Array):
         leaves.append(value)
         return Tree("leaf")
+    if isinstance(value, Selected):
+        raise refused("returning it from the function")
     if isinstance(value, (list, tuple)):
         return Tree(
             "list" if isinstance(value, list) else "tuple",
@@ -280,7 +283,9 @@ def _assemble(
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
     outputs = []
     for array in returned:
-        moving = any(op == "gather" for op, _ in array.steps)  # a view whose place only the run knows: its value is returned
+        moving = any(
+            op == "gather" for op, _ in array.steps
+        )  # a view whose place only the run knows: its value is returned
         if array.storage in owners and not moving:
             unwrap = "scalar" if array.scalar and array.weak is None else ""
             outputs.append(Output(None, *owners[array.storage], array.steps, unwrap))

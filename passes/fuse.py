@@ -96,7 +96,11 @@ class Fuser:
             kind = operator(node.op).kind
             if (node not in self.demands and node not in self.in_memory) or is_scalar(node):
                 continue
-            if kind in ("guarded", "gather", "reduction") or (kind == "elementwise" and in_kernels(node)) or node.op == "iota":
+            if (
+                kind in ("guarded", "gather", "reduction")
+                or (kind == "elementwise" and in_kernels(node))
+                or node.op == "iota"
+            ):
                 self._place(node)
             elif kind == "view":
                 self._place_view(node)

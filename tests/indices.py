@@ -22,7 +22,9 @@ def indexed(draw: st.DrawFn, wrong: bool = True) -> tuple[np.ndarray, tuple[Any,
     key: list[Any] = []
     axis, ellipsis = 0, False
     while True:
-        kind = draw(st.sampled_from(["stop", "int", "slice", "array", "array", "none", "ellipsis", "mask", "bool", "scalar"]))
+        kind = draw(
+            st.sampled_from(["stop", "int", "slice", "array", "array", "none", "ellipsis", "mask", "bool", "scalar"])
+        )
         if kind == "stop" or len(key) > 6:
             break
         if kind == "none":
@@ -42,7 +44,7 @@ def indexed(draw: st.DrawFn, wrong: bool = True) -> tuple[np.ndarray, tuple[Any,
     if ellipsis:  # what stands behind it counts from the end
         at = next(k for k, part in enumerate(key) if part is Ellipsis)
         if any(part is not None and not isinstance(part, bool) for part in key[at + 1 :]) and axis != len(shape):
-            key = key[:at + 1]
+            key = key[: at + 1]
     return x, tuple(key)
 
 
@@ -67,7 +69,9 @@ def _entry(draw: st.DrawFn, kind: str, shape: tuple[int, ...], axis: int, places
         size = int(np.prod(shape[axis : axis + count]))
         return np.resize(np.array([*flags, True], bool), size).reshape(shape[axis : axis + count])
     return slice(
-        draw(st.none() | st.integers(-5, 5)), draw(st.none() | st.integers(-5, 5)), draw(st.sampled_from([None, 1, 2, -1, -2]))
+        draw(st.none() | st.integers(-5, 5)),
+        draw(st.none() | st.integers(-5, 5)),
+        draw(st.sampled_from([None, 1, 2, -1, -2])),
     )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numfuse.compiler.graph import Node
 from numfuse.compiler.ops.gather import gathered_shape
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, place_node
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node
@@ -203,8 +202,8 @@ def write(array: Array, parts: list[Any], value: Node) -> None:
     plan.view.write(scattered(recorder, plan.view.node, node, plan.places, plan.axes, plan.at))
 
 
-def fitted(recorder: Recorder, value: Node, shape: Shape) -> Node:
-    """`value` broadcast to what an index with arrays names, with NumPy's error."""
+def fitted(recorder: Recorder, value: Node, shape: Shape, told_as: str = "") -> Node:
+    """`value` broadcast to what an index with arrays names, with NumPy's error, or the one given."""
     given = value.shape
     while len(value.shape) > len(shape) and value.shape[0] == 1:
         value = recorder.make("reshape", value, shape=value.shape[1:])
@@ -215,13 +214,7 @@ def fitted(recorder: Recorder, value: Node, shape: Shape) -> Node:
     if not fits:
         told = str(given).replace(" ", ""), str(shape).replace(" ", "")
         raise ValueError(
-            f"shape mismatch: value array of shape {told[0]} could not be broadcast to indexing result of shape {told[1]}"
+            told_as
+            or f"shape mismatch: value array of shape {told[0]} could not be broadcast to indexing result of shape {told[1]}"
         )
     return broadcast_node(recorder, value, shape)
-
-
-def refuse_mask() -> UnsupportedFunction:
-    return UnsupportedFunction(
-        "an array indexed with a boolean array has a shape that depends on values; use np.where(mask, a, b), or a sum or mean "
-        "with where=mask"
-    )

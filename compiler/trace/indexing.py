@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.index import reshaped_strides
-from numfuse.compiler.trace import advanced
+from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, broadcast
 
 
 def get_item(array: Array, key: Any) -> Any:
-    """`array[key]`: a view, or a scalar where every axis is given an integer; with arrays of places, a copy."""
+    """`array[key]`: a view, or a scalar where every axis is given an integer; with arrays of places a copy, with a mask a selection."""
     keys = key if isinstance(key, tuple) else (key,)
-    if not all(map(_is_basic, keys)):
+    if not all(map(is_basic, keys)):
+        key = masks.from_places(key)
+        if isinstance(key, masks.Selected):
+            return masks.read_at(array, key)
         parts = advanced.entries(array, key)
-        if any(map(advanced.is_mask, parts)) and any(isinstance(part, Array) for part in parts if advanced.is_mask(part)):
-            raise advanced.refuse_mask()
+        if any(map(masks.is_traced, parts)):
+            return masks.select(array, parts)
         if any(map(advanced.is_places, parts)):
             return advanced.read(array, parts, any(part is Ellipsis for part in keys))
         key = tuple(parts)
@@ -37,9 +39,9 @@ def set_item(array: Array, key: Any, value: Any) -> None:
         raise TypeError("a scalar does not support item assignment")
     recorder = array.recorder
     keys = key if isinstance(key, tuple) else (key,)
-    parts = None if all(map(_is_basic, keys)) else advanced.entries(array, key)
-    if parts is not None and any(isinstance(part, Array) for part in parts if advanced.is_mask(part)):
-        set_masked(array, key, value)
+    parts = None if all(map(is_basic, keys)) else advanced.entries(array, masks.from_places(key))
+    if parts is not None and any(map(masks.is_traced, parts)):
+        masks.assign(array, parts, value)
         return
     node = cast(recorder, as_array(recorder, value), array.dtype)
     if parts is not None and any(map(advanced.is_places, parts)):
@@ -54,17 +56,7 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     target.write(broadcast_node(recorder, node, target.shape))
 
 
-def set_masked(array: Array, key: Any, value: Any) -> None:
-    recorder = array.recorder
-    node = cast(recorder, as_array(recorder, value), array.dtype)
-    mask = as_array(recorder, key)
-    if node.shape:
-        raise UnsupportedFunction("a[mask] = b takes a scalar b; use a[...] = np.where(mask, b, a) for an array")
-    spread = recorder.make("reshape", mask.node, shape=mask.shape + (1,) * (array.ndim - mask.ndim))
-    array.write(recorder.make("where", spread, node, array.node))
-
-
-def _is_basic(part: Any) -> bool:
+def is_basic(part: Any) -> bool:
     """Whether an entry of an index is plainly no array."""
     return part is None or part is Ellipsis or type(part) in (int, slice)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import library, linalg, reductions, shapes
+from numfuse.compiler.trace import library, linalg, masks, reductions, shapes, take
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
@@ -37,11 +37,11 @@ def supported_names() -> list[str]:
     return sorted({f.__name__ for f in FUNCTIONS})
 
 
-def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
+def where(recorder: Recorder, condition: Any, *choices: Any) -> Any:
+    if not choices:
+        return masks.nonzero(recorder, condition)
     if len(choices) != 2:
-        raise UnsupportedFunction(
-            "np.where(condition) has a shape that depends on values; pass both choices, np.where(condition, a, b)"
-        )
+        raise ValueError("either both or neither of x and y should be given")
     operands = [as_array(recorder, choice) for choice in choices]
     kinds = [operand.dtype if operand.weak in (None, bool) else operand.weak for operand in operands]
     if all(isinstance(kind, type) for kind in kinds):
@@ -168,6 +168,7 @@ def may_share_memory(recorder: Recorder, a: Any, b: Any, max_work: Any = None) -
 
 FUNCTIONS: dict[Any, Implementation] = {
     **library.FUNCTIONS,
+    **take.FUNCTIONS, np.nonzero: masks.nonzero, np.flatnonzero: masks.flatnonzero,
     # reductions
     np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
     np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),
