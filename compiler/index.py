@@ -1,8 +1,9 @@
 """Index arithmetic: how an element of a view is found in the array it views.
 
 An `Index` is `const + sum(coef * atom)`, where an atom is a loop `Axis`, `Floor(index, n)`, `Mod(index, n)`, or an
-`Element` of an integer array, which is known only when the kernel runs. It is simplified as it is built, from the extents of the axes, so that chains of views mostly stay affine. A view's row in the
-operator table maps the index of an output element to the index of the input element (`pull`); lowering composes these.
+`Element` of an integer array, which is known only when the kernel runs. It is simplified as it is built, from the extents
+of the axes, so that chains of views mostly stay affine. A view's row in the operator table maps the index of an output
+element to the index of the input element (`pull`); lowering composes these.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
-from numfuse.compiler.trace.masks import Selected, refused
 from numfuse.compiler.trace.recorder import Feed, Recorder
+from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
 from numfuse.compiler.types import DTYPE_NAMES, Spec, supported
@@ -179,17 +179,20 @@ def _trace(
     result_tree = _flatten_result(recorder, (result, tuple(changed)), returned)
     del result, changed
     recorder.check_unchanged()
-    traced = _assemble(recorder, arrays, returned)
+    graph, feeds, outputs, writes, checks = _assemble(recorder, arrays, returned)
     return Traced(
         function,
-        *traced[:2],
+        graph,
+        feeds,
         list(leaves),
         tree,
         result_tree,
-        *traced[2:],
-        updates=updates,
-        options=options,
-        owners=owners_of(tree, inspect.signature(function)),
+        outputs,
+        writes,
+        checks,
+        updates,
+        options,
+        owners_of(tree, inspect.signature(function)),
     )
 
 

@@ -261,8 +261,9 @@ class Builder:
             ):  # nothing to load; and nobody asks, but a load may be hoisted out of a loop of no steps
                 return Value("constant", node.dtype, scope, constant=node.dtype.type(0), node=node)
             offset = flatten(index, buffer.strides)
-            args = self._elements([offset], scope)
-            return Value("load", node.dtype, scope, args, node, buffer, offset, hint=buffer.name)
+            return Value(
+                "load", node.dtype, scope, self._elements([offset], scope), node, buffer, offset, hint=buffer.name
+            )
         if node.op == "constant":
             return Value("constant", node.dtype, scope, constant=node.params["value"][()], node=node)
         if node.op == "iota":

@@ -113,7 +113,8 @@ def reference_scatter(base: Any, value: Any, *places: Any, axes: Shape, at: int,
     ndim = np.broadcast(*places).ndim
     target, given = places_first(result, axes), np.moveaxis(value, range(at, at + ndim), range(ndim))
     if combine:
-        getattr(np, combine).at(target, tuple(places), given)
+        ufunc = getattr(np, combine)
+        ufunc.at(target, tuple(places), *([given] if ufunc.nin == 2 else []))
     else:
         target[tuple(places)] = given
     return result

@@ -6,6 +6,7 @@ user's function in the tracing thread gets a traced array, everybody else what N
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 import threading
@@ -18,6 +19,7 @@ from numfuse.compiler.trace import shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import of_library, telling_the_line
 from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, captured, cast
 from numfuse.compiler.types import DTYPE_NAMES
 
@@ -44,12 +46,21 @@ def traced_creation(recorder: Recorder) -> Iterator[None]:
 
     with _lock:  # one trace at a time: each puts back what it found
         originals = {name: getattr(np, name) for name in MAKERS}
+        length = builtins.len
+
+        @functools.wraps(length)
+        def traced_length(of: Any) -> Any:
+            known = type(of) is not Selected or not tracing or threading.get_ident() != owner
+            return length(of) if known else of.count
+
+        builtins.len = traced_length
         for name, make in MAKERS.items():
             setattr(np, name, asking(originals[name], make))
         try:
             yield
         finally:
             tracing.clear()
+            builtins.len = length
             for name, original in originals.items():
                 setattr(np, name, original)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import numpy as np
 from numfuse.compiler.index import reshaped_strides
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, broadcast
 
@@ -18,7 +18,7 @@ def get_item(array: Array, key: Any) -> Any:
     keys = key if isinstance(key, tuple) else (key,)
     if not all(map(is_basic, keys)):
         key = masks.from_places(key)
-        if isinstance(key, masks.Selected):
+        if isinstance(key, Selected):
             return masks.read_at(array, key)
         parts = advanced.entries(array, key)
         if any(map(masks.is_traced, parts)):

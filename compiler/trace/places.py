@@ -133,7 +133,7 @@ def _range(node: Node, depth: int) -> Range:
         return _widest(node.dtype)
     (a, b), (c, d) = ranges
     if op == "remainder" and c > 0:
-        return (a, b) if 0 <= a and b < c else (0, d - 1)
+        return (a, b) if a >= 0 and b < c else (0, d - 1)
     if op == "floor_divide" and c > 0:
         ends = [x // y for x in (a, b) for y in (c, d)]
         return min(ends), max(ends)

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
+from numfuse.compiler.index import strides_of
 from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import basic_view, is_basic, sliced_view
-from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, pick_mode, range_of
+from numfuse.compiler.trace.places import held, iota, pick_mode, range_of
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import moveaxis, normalize, ravel
-from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast, resolve, store
+from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast, resolve, store
 from numfuse.compiler.types import broadcast, size_of
 
 
@@ -126,6 +127,34 @@ def extract(recorder: Recorder, condition: Any, arr: Any) -> Any:
     return compress(recorder, ravel(recorder, flags), ravel(recorder, arr))
 
 
+def unravel_index(recorder: Recorder, indices: Any, shape: Any, order: str = "C") -> tuple[Array, ...]:
+    places, extents = as_array(recorder, indices), tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if order != "C":
+        raise UnsupportedFunction("np.unravel_index with order='F' is not supported; reverse the shape and the result")
+    if places.dtype.kind not in "iu":
+        raise TypeError("only int indices permitted")
+    total, node = size_of(extents), cast(recorder, places, INTP)
+    low, high = range_of(node)
+    if places.size and (low < 0 or high >= total):
+        outside = (places < 0) | (places >= total)
+
+        def error(value: np.ndarray) -> Exception:
+            wrong = value[(value < 0) | (value >= total)][0]
+            return ValueError(f"index {wrong} is out of bounds for array with size {total}")
+
+        check(recorder, outside.node, node, error)
+    made: list[Array] = []
+    for stride, extent in zip(strides_of(extents), extents, strict=True):
+        part = recorder.make("floor_divide", node, recorder.constant(stride, INTP)) if stride != 1 else node
+        part = (
+            recorder.make("remainder", part, recorder.constant(extent, INTP))
+            if stride * extent < total or not made
+            else part
+        )
+        made.append(fresh(recorder, part, places.scalar or not places.shape))
+    return tuple(made)
+
+
 # -- writing -------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +252,7 @@ def fill_diagonal(recorder: Recorder, a: Any, val: Any, wrap: bool = False) -> N
 
 def ufunc_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
     """`ufunc.at(a, indices, b)`: what stands twice among the indices is done twice."""
+    inputs = inputs[:2] if len(inputs) == 3 and inputs[2] is None else inputs
     if not isinstance(inputs[0], (Array, np.ndarray)):
         raise TypeError("first operand must be array")
     if ufunc.nout != 1 or ufunc.signature is not None:
@@ -314,6 +344,7 @@ def diagflat(recorder: Recorder, v: Any, k: int = 0) -> Array:
 
 FUNCTIONS: dict[Any, Any] = {
     np.take: take, np.take_along_axis: take_along_axis, np.choose: choose, np.compress: compress, np.extract: extract,
+    np.unravel_index: unravel_index,
     np.put: put, np.put_along_axis: put_along_axis, np.putmask: putmask, np.place: place, np.fill_diagonal: fill_diagonal,
     np.diagonal: diagonal, np.trace: trace, np.diag: diag, np.diagflat: diagflat,
 }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,5 +17,5 @@ from tests.indices import filled, indexed, outcome, same, told_apart
 def test_random_reads(drawn: tuple[np.ndarray, tuple[Any, ...]], traced: bool) -> None:
     x, key = drawn
     arrays, parts = told_apart(key, traced)
-    function = lambda x, *arrays: x[filled(parts, arrays)]  # noqa: E731
+    function = lambda x, *arrays: x[filled(parts, arrays)]
     same(outcome(nf.jit(function, target="cpu"), x, *arrays), outcome(function, x, *arrays))
