@@ -39,6 +39,11 @@ TYPES = {
 float32 = TYPES["float32"]
 
 
+def wrap_index(i: Any, extent: int) -> Any:
+    """A place counted from the end where it is negative, and kept within the axis."""
+    return min(max(i + extent if i < 0 else i, 0), extent - 1)
+
+
 def modulus(z: Any) -> Any:
     return np.absolute(z)
 
@@ -111,6 +116,7 @@ NAMES: dict[str, Any] = {
     **{
         f.__name__: f
         for f in (
+            wrap_index,
             modulus,
             complex_divide,
             complex_reciprocal,

@@ -92,8 +92,8 @@ class Array:
             return self.recorder.constant(self._node.params["value"].item(), self._node.dtype)
         if self._version != self.storage.version:
             node = self.storage.value
-            for op, params in self.steps:
-                node = self.recorder.make(op, node, **params)
+            for step in self.steps:
+                node = self._through(step, node)
             self._node, self._version = node, self.storage.version
         return self._node
 
@@ -273,6 +273,13 @@ class Array:
         self.storage.version += 1
         self.recorder.kept(self.storage)
 
+    def _through(self, step: Step, node: Node) -> Node:
+        """What a step of a view shows of `node`. The places of a `gather` are nodes themselves."""
+        op, params = step
+        if op == "gather":
+            return self.recorder.make(op, node, *params["places"], axes=params["axes"], at=params["at"])
+        return self.recorder.make(op, node, **params)
+
     def _scattered(self, base: Node, steps: tuple[Step, ...], value: Node) -> Node:
         """`base` with `value` in place of what the view `steps` of it shows."""
         if not steps:
@@ -280,13 +287,17 @@ class Array:
         (op, params), rest = steps[0], steps[1:]
         make = self.recorder.make
         if rest:
-            value = self._scattered(make(op, base, **params), rest, value)
+            value = self._scattered(self._through(steps[0], base), rest, value)
         if op == "slice":
             return make("set_slice", base, value, start=params["start"], step=params["step"])
         if op == "reshape":
             return make("reshape", value, shape=base.shape)
         if op == "transpose":
             return make("transpose", value, perm=tuple(int(a) for a in np.argsort(params["perm"])))
+        if op == "gather":
+            from numfuse.compiler.trace.advanced import scattered
+
+            return scattered(self.recorder, base, value, params["places"], params["axes"], params["at"])
         if op in ("real", "imag"):
             raise UnsupportedFunction(PART_OF_COMPLEX)
         raise ValueError("assignment destination is read-only")

@@ -6,6 +6,7 @@ user's function in the tracing thread gets a traced array, everybody else what N
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 import threading
@@ -19,6 +20,7 @@ from numfuse.compiler.trace import shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import is_library, of_library, telling_the_line, user_location
 from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, captured, cast
 from numfuse.compiler.types import DTYPE_NAMES
 
@@ -89,6 +91,14 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
     if classes:
         replaced["ndarray"] = Ndarray
     with _lock:  # one trace at a time: each puts back what it found
+        length = builtins.len
+
+        @functools.wraps(length)
+        def traced_length(of: Any) -> Any:
+            known = type(of) is not Selected or not tracing or threading.get_ident() != owner
+            return length(of) if known else of.count
+
+        builtins.len = traced_length
         places = list(_places(replaced))
         for names, name, _, replacement in places:
             names[name] = replacement
@@ -96,6 +106,7 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
             yield
         finally:
             tracing.clear()
+            builtins.len = length
             for names, name, original, _ in places:
                 names[name] = original
 

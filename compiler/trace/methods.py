@@ -46,7 +46,8 @@ METHODS: dict[str, Callable[..., Any]] = {
         name: of(getattr(np, name))
         for name in (
             "sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "swapaxes", "squeeze", "clip", "round",
-            "dot", "repeat", "ravel", "cumsum", "cumprod", "argsort", "argpartition", "searchsorted",
+            "dot", "repeat", "ravel", "cumsum", "cumprod", "argsort", "argpartition", "searchsorted", "take", "choose", "put",
+            "diagonal", "trace", "nonzero",
         )
     },
     "reshape": variadic(shapes.reshape),
@@ -59,6 +60,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "fill": fill,
     "sort": library.in_place("sort"),
     "partition": library.in_place("partition"),
+    "compress": lambda self, condition, axis=None, out=None: FUNCTIONS[np.compress](self.recorder, condition, self, axis, out),
     "byteswap": swap_bytes,
 }  # fmt: skip
 

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import composed, decompositions, library, linalg, nans, reductions, shapes, statistics
+from numfuse.compiler.trace import (
+    composed,
+    decompositions,
+    library,
+    linalg,
+    masks,
+    nans,
+    reductions,
+    shapes,
+    statistics,
+    take,
+)
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.einsum import einsum
 from numfuse.compiler.trace.errors import UnsupportedFunction
@@ -43,11 +54,11 @@ def supported_names() -> list[str]:
     return sorted({f.__name__ for f in FUNCTIONS})
 
 
-def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
+def where(recorder: Recorder, condition: Any, *choices: Any) -> Any:
+    if not choices:
+        return masks.nonzero(recorder, condition)
     if len(choices) != 2:
-        raise UnsupportedFunction(
-            "np.where(condition) has a shape that depends on values; pass both choices, np.where(condition, a, b)"
-        )
+        raise ValueError("either both or neither of x and y should be given")
     operands = [as_array(recorder, choice) for choice in choices]
     kinds = [operand.dtype if operand.weak in (None, bool) else operand.weak for operand in operands]
     if all(isinstance(kind, type) for kind in kinds):
@@ -170,6 +181,7 @@ SHAPED_BY_VALUES = {
 
 FUNCTIONS: dict[Any, Implementation] = {
     **library.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS, np.einsum: einsum,
+    **take.FUNCTIONS, np.nonzero: masks.nonzero, np.flatnonzero: masks.flatnonzero,
     # reductions
     np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
     np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),

@@ -80,6 +80,10 @@ class Recorder:
         self.feeds: list[Feed] = []
         self.open = True
         self.arrays: dict[int, Any] = {}  # the traced Array of each captured ndarray, by id
+        self.checks: list[Any] = []  # what can only be found wrong at a call (`checks.Check`)
+        self.places: dict[
+            Any, Node
+        ] = {}  # integer arrays that are known to lie within an axis, by (node, extent, axis)
         self._converted: dict[tuple[int, np.dtype], Node] = {}
         self._constants: dict[Any, Node] = {}
         self._known: dict[Node, np.ndarray | None] = {}

@@ -159,8 +159,6 @@ def mean(
     keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
     total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, keepdims, where=where)
     count = _count(recorder, array, axis, where)
-    if isinstance(count, Array) and keepdims:
-        count = fresh(recorder, recorder.make("reshape", count.node, shape=total.shape))
     result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
     if half:
         result = fresh(recorder, cast(recorder, result, np.dtype("f2")), scalar=True)
@@ -172,9 +170,13 @@ def mean(
 
 
 def _divisor(recorder: Recorder, count: Any, total: Array) -> Any:
-    if isinstance(count, Array):
-        return fresh(recorder, cast(recorder, count, total.dtype), scalar=True)
-    return count
+    """A count to divide a sum by: in its dtype and, where the sum has kept the reduced axes, in its shape."""
+    if not isinstance(count, Array):
+        return count
+    node = cast(recorder, count, total.dtype)
+    return fresh(
+        recorder, node if node.shape == total.shape else recorder.make("reshape", node, shape=total.shape), scalar=True
+    )
 
 
 def variance(
@@ -185,14 +187,13 @@ def variance(
     array = as_array(recorder, a)
     if correction is not NOT_GIVEN:
         ddof = correction
-    if where is not True and where is not NOT_GIVEN:
-        raise UnsupportedFunction("np.var and np.std with where= are not supported")
+    where = True if where is NOT_GIVEN else where
     if dtype is None and array.dtype.kind in "biu":
         dtype = np.dtype("f8")
-    count = _count(recorder, array, axis, True)
+    count = _count(recorder, array, axis, where)
     if mean is NOT_GIVEN:
-        total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, True)
-        mean = call_ufunc(recorder, np.true_divide, (total, count), {})
+        total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, True, where=where)
+        mean = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
     distance = call_ufunc(recorder, np.subtract, (array, mean), {})
     if distance.dtype.kind == "c":
         squares = [
@@ -204,8 +205,9 @@ def variance(
     else:
         square = call_ufunc(recorder, np.multiply, (distance, distance), {})
     keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
-    total = ufunc_reduce(recorder, np.add, square, axis, dtype, None, keepdims)
-    result = call_ufunc(recorder, np.true_divide, (total, max(count - ddof, 0)), {})
+    total = ufunc_reduce(recorder, np.add, square, axis, dtype, None, keepdims, where=where)
+    free = np.maximum(count - ddof, 0) if isinstance(count, Array) else max(count - ddof, 0)
+    result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, free, total)), {})
     if out is None:
         return result
     target = as_array(recorder, out)

@@ -293,6 +293,10 @@ def ufunc_method(
         return getattr(library, method)(
             recorder, ufunc, *inputs, **{**kwargs, "out": targets_of(kwargs.get("out"), 1)[0]}
         )
+    if method == "at":
+        from numfuse.compiler.trace.take import ufunc_at
+
+        return ufunc_at(recorder, ufunc, inputs)
     raise UnsupportedFunction(f"np.{ufunc.__name__}.{method} is not supported")
 
 
