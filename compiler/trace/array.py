@@ -230,11 +230,13 @@ class Array:
 
     # -- views and writes --------------------------------------------------------------------------------------------
 
-    def view(self, op: str, strides: Shape, **params: Any) -> Array:
-        """A view through the view operator `op`: it shares this array's storage."""
+    def through(self, op: str, strides: Shape, **params: Any) -> Array:
+        """A view through the view operator `op`: it shares this array's storage. Of a scalar it is an array of its own."""
         node = self.recorder.make(op, self.node, **params)
+        if self.scalar and (node.shape or op in ("reshape", "broadcast_to")):
+            return fresh(self.recorder, node)
         array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
-        array.scalar = self.scalar and not node.shape and op != "broadcast_to"
+        array.scalar = self.scalar
         return array
 
     def write(self, value: Node) -> None:
@@ -309,9 +311,9 @@ class UnsupportedAttribute(UnsupportedFunction, AttributeError):
     """An attribute of ndarray that traced arrays lack."""
 
 
-def fresh(recorder: Recorder, node: Node, scalar: bool = False) -> Array:
-    """An array with a storage of its own."""
-    array = Array(recorder, Storage(node), node, (), strides_of(node.shape))
+def fresh(recorder: Recorder, node: Node, scalar: bool = False, strides: Shape | None = None) -> Array:
+    """An array with a storage of its own, in C order unless its `strides` are told."""
+    array = Array(recorder, Storage(node), node, (), strides_of(node.shape) if strides is None else strides)
     array.scalar = scalar and not node.shape
     return array
 

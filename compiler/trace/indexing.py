@@ -130,7 +130,7 @@ def _expanded(key: Any, ndim: int) -> list[Any]:
 
 def sliced_view(array: Array, start: Shape, step: Shape, shape: Shape) -> Array:
     strides = tuple(s * by for s, by in zip(array.strides, step, strict=True))
-    return array.view("slice", strides, start=start, step=step, shape=shape)
+    return array.through("slice", strides, start=start, step=step, shape=shape)
 
 
 def reshaped_view(array: Array, shape: Shape) -> Array:
@@ -142,4 +142,4 @@ def reshaped_view(array: Array, shape: Shape) -> Array:
     strides = reshaped_strides(array.strides, array.shape, shape)
     if strides is None:
         return fresh(array.recorder, array.recorder.make("reshape", array.node, shape=shape))
-    return array.view("reshape", strides, shape=shape)
+    return array.through("reshape", strides, shape=shape)

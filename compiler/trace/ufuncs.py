@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
+from numfuse.compiler.index import kept_order
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
 from numfuse.compiler.trace.errors import UnsupportedFunction, telling_the_line
@@ -153,7 +154,12 @@ def apply(
         node = recorder.emit(row, nodes, shape, to, NO_PARAMS)
     if python and every_weak:
         return weak(recorder, KIND_OF_WEAK[to.kind], node)
-    return fresh(recorder, node, scalar=True)
+    return fresh(recorder, node, scalar=True, strides=order_of(shape, operands))
+
+
+def order_of(shape: Shape, operands: Sequence[Array]) -> Shape | None:
+    """The strides that NumPy's result of these operands has; None for C order."""
+    return kept_order(shape, [(one.shape, one.strides) for one in operands]) if len(shape) > 1 else None
 
 
 def _promotes_as(operand: Array, every_weak: bool) -> Any:

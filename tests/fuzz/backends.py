@@ -47,13 +47,18 @@ def plain_device() -> Iterator[None]:
         yield
 
 
+def raises(program: Program) -> bool:
+    """Whether NumPy refuses it."""
+    return outcome_of(program.function(), program.values()).error is not None
+
+
 def check(program: Program, backends: tuple[str, ...]) -> str:
     """What is wrong with the program on one of the backends; empty where nothing is. Raises Unsupported and IllConditioned."""
     wanted = outcome_of(program.function(), program.values())
     for backend, call in _calls(program, backends):
         got = outcome_of(call, program.values())
         if wanted.error is None and isinstance(got.error, (TraceError, UnsupportedDtype)):
-            raise Unsupported(reason(got.error))
+            raise Unsupported(reason(got.error)) from got.error
         if wanted.error is not None and isinstance(got.error, TraceError):
             continue
         told = difference(got, wanted, program)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import hypothesis
 from hypothesis import HealthCheck, Phase
 
-from tests.fuzz.backends import Unsupported, check, failing, kind_of
+from tests.fuzz.backends import Unsupported, check, failing, kind_of, raises
 from tests.fuzz.draw import TALLY, programs
 from tests.fuzz.outcome import IllConditioned
 from tests.fuzz.program import Program, cut_down
@@ -32,12 +32,14 @@ class Campaign:
     seconds: float = 0.0
     unsupported: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, str] = field(default_factory=dict)
+    """For each reason, one error in full."""
     findings: list[tuple[str, str]] = field(default_factory=list)
     """What is wrong, and the program cut down, as a script."""
 
     def add(self, other: Campaign) -> None:
         for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+            setattr(self, name, {**getattr(self, name), **value} if name == "refused" else getattr(self, name) + value)
 
     def table(self) -> str:
         rejected = self.drawn - self.checked - self.unsupported.total()
@@ -68,11 +70,13 @@ def run(
             wrong = check(program, backends)
         except Unsupported as refusal:
             campaign.unsupported[str(refusal)] += 1
+            campaign.refused.setdefault(str(refusal), str(refusal.__cause__))
             return
         except IllConditioned:
             campaign.ill += 1
             return
         campaign.checked += 1
+        campaign.raising += program.wrong and raises(program)
         campaign.statements += len(program.statements)
         if wrong:
             small = cut_down(program, failing(backends, wrong))

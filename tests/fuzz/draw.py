@@ -105,7 +105,7 @@ class Drawing:
         TALLY.statements += 1
         group = self.pick(WEIGHTED)
         row = self.pick(GROUPS[group][1])
-        wrong = self.chance(30)  # operands of any shape, so that NumPy raises now and then
+        wrong = self.chance(20)  # operands of any shape, so that NumPy raises now and then
         try:
             texts, values, exact = filled(self, row, wrong)
         except NoFit as refusal:
@@ -231,11 +231,12 @@ def drawn(random: Random, most: int, long: bool) -> Program:
     for _ in range(1 + drawing.below(4)):
         drawing.argument()
     for _ in range(1 + drawing.below(most)):
-        if not drawing.statement():
+        wrong = not drawing.statement()
+        if wrong:
             break
     made = [name for name in drawing.known if name.startswith("v")] or list(drawing.known)
     results = dict.fromkeys([made[-1], *[drawing.pick(list(drawing.known)) for _ in range(drawing.below(3))]])
-    return Program(tuple(drawing.arguments), tuple(drawing.statements), tuple(results))
+    return Program(tuple(drawing.arguments), tuple(drawing.statements), tuple(results), wrong)
 
 
 def programs(most: int = 30, long: bool = True) -> st.SearchStrategy[Program]:

@@ -91,15 +91,15 @@ class Operand:
     def made(self, suits: Any) -> Found:
         """Where nothing suits as it is: something converted, or with more axes."""
         drawing = self.drawing
-        changes = ["", "[None]", "[None, None]", ".ravel()", ".sum()"]
+        changes = ["", "[None]", "[None, None]", ".ravel()", ".any()"]
         kinds = [f".astype({dtype!r})" for dtype in ("f8", "f4", "c8") if dtype[0] in self.kinds]
-        texts = [f"{name}{kind}{change}" for name, known in drawing.known.items() if isinstance(known.value, np.ndarray)
+        texts = [f"{name}{change}{kind}" for name, known in drawing.known.items() if isinstance(known.value, np.ndarray)
                  and (known.exact or not self.row.jumps) and known.value.dtype.kind != "c" for kind in ("", *kinds) for change in changes]
         start = drawing.below(len(texts)) if texts else 0
         for text in [*texts[start:], *texts[:start]][:12]:
             value = eval(text, drawing.scope)
             if suits(value):
-                return text, value, drawing.known[text.split(".")[0].split("[")[0]].exact and not text.endswith("sum()")
+                return text, value, drawing.known[text.split(".")[0].split("[")[0]].exact
         raise NoFit("no operand")
 
     def x(self) -> Found:

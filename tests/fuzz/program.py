@@ -33,6 +33,8 @@ class Program:
     arguments: tuple[tuple[str, str], ...]
     statements: tuple[Statement, ...]
     results: tuple[str, ...]
+    wrong: bool = False
+    """Whether the last statement is one that NumPy refused when it was drawn."""
 
     @property
     def source(self) -> str:

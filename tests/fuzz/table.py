@@ -57,7 +57,7 @@ rows("elementwise", 6, """
     {x:biuf}.astype({dtype}); np.astype({x:biuf}, {dtype}); {x:f}.astype('f4'); {x:biuf}.astype('c8'); {x}.copy(); np.copy({x}); np.isrealobj({x})
     {x:iuf} + SCALE; np.nextafter({x:f}, {number}); np.spacing({x:f}); np.ldexp({x:f}, {n}); {new}, {new2} = np.frexp({x:f}); {new}, {new2} = np.modf({x:f})
     np.zeros_like({x}) + {y}; np.full_like({x}, {n}); np.ones_like({x}); np.zeros_like({x:biuf}, dtype={dtype}); doubled({x:iufc}); Holder({x}).added({y})
-    np.nan_to_num({x:biuf}); np.sqrt(abs({x:f})); np.reciprocal({x:f} * {x:f} + 1); np.deg2rad({x:f}); np.real({x:c}) + np.imag({x:c}); {x} * {z}.ndim
+    np.nan_to_num({x:biuf}); np.sqrt(abs({x:f})); np.reciprocal({x:f} * {x:f} + 1); np.deg2rad({x:f}); np.real({x:c}) + np.imag({x:c}); {x} * np.ndim({z})
 """)  # fmt: skip
 rows("jumps", 2, """
     {x:biuf} > {y:biuf}; {x:biuf} <= {y:biuf}; {x} == {y}; {x} != {y}; {x:biuf} < 1; np.greater_equal({x:biuf}, {y:biuf}); np.logical_and({x}, {y})
