@@ -24,6 +24,8 @@ def get_item(array: Array, key: Any) -> Array:
     keys = key if isinstance(key, tuple) else (key,)
     if not view.shape and all(_is_integer(part) for part in keys):
         return fresh(array.recorder, view.node, scalar=True)
+    if array.scalar and not view.shape:  # of a scalar, `x[...]` is an array of its own
+        return fresh(array.recorder, view.node)
     view.scalar = False
     return view
 

@@ -12,7 +12,7 @@ from numfuse.compiler.trace import library
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, targets_of
+from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, resolve, targets_of
 from numfuse.compiler.types import supported
 
 NOT_GIVEN: Any = np._NoValue
@@ -41,6 +41,9 @@ def ufunc_reduce(
     array_dtype = supported(array.dtype)
     if dtype is not None:
         array_dtype = supported(dtype)
+    elif out is not None:
+        target = as_array(recorder, targets_of(out, 1)[0])
+        array_dtype = resolve(ufunc, (supported(target.dtype), array_dtype), None)[0]
     elif (
         ufunc in (np.add, np.multiply) and array_dtype.kind in "biu"
     ):  # NumPy sums small integers in the default integer

@@ -22,6 +22,8 @@ from tests.fuzz.data import CONTENTS, LAYOUTS
 DTYPES = ("f8", "f4", "f8", "f4", "i8", "i4", "?", "u1", "f2", "c16", "i2", "u4", "i1", "u8", "c8", "u2")
 EXTENTS = (3, 2, 4, 1, 5, 0, 7)
 LONG = (33, 130, 300)
+TRIES = 3
+"""Rows that are tried until one finds operands."""
 MOST_ELEMENTS = 400
 BITS = {2: 11, 4: 24, 8: 53}
 
@@ -103,13 +105,16 @@ class Drawing:
     def statement(self) -> bool:
         """Draws one and runs it; False where the program ends with it."""
         TALLY.statements += 1
-        group = self.pick(WEIGHTED)
-        row = self.pick(GROUPS[group][1])
         wrong = self.chance(20)  # operands of any shape, so that NumPy raises now and then
-        try:
-            texts, values, exact = filled(self, row, wrong)
-        except NoFit as refusal:
-            return self.drop(f"{row.text}: {refusal}")
+        for _ in range(TRIES):
+            row = self.pick(GROUPS[self.pick(WEIGHTED)][1])
+            try:
+                texts, values, exact = filled(self, row, wrong)
+                break
+            except NoFit as refusal:
+                reason = f"{row.text}: {refusal}"
+        else:
+            return self.drop(reason)
         text = text_of(row.text, texts)
         if _is_expression(row.text):
             texts["new"] = self.new()

@@ -32,6 +32,10 @@ x0 = array('f8', (2, 3)) | v1 = np.amax(x0, 0) - np.amin(x0) | v1
 x0 = array('f4', (1, 1)) | v1 = x0[:-1].mean(); v2 = x0[:-1].var() | v1, v2
 x0 = array('?', (2, 3)) | np.copyto(x0, 3) | x0
 x0 = array('i4', (2, 3)) | np.copyto(x0, 3); np.copyto(x0[0], True) | x0
+x0 = scalar('u8', 10) | v1 = x0 * 1.5; v2 = np.full((4, 2), v1); v3 = np.arctan2(v2, v2[..., :-1] + 0.3) | v3
+x0 = array('f4', (5, 3), 17, 'rough'); x1 = array('f8', (3,)) | v1 = np.sum(x0, axis=0, out=x1) | v1, x1
+x0 = scalar('c16', 38) | v1 = x0[...]; np.copyto(v1, 1) | x0, v1
+x0 = 0.5 | v1 = np.array([[x0, 1], [2, x0]]); v2 = np.full((1, 4), x0); v2 += 1 | v1, v2
 """
 
 

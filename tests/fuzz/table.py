@@ -47,13 +47,13 @@ def rows(group: str, weight: int, text: str, **facts: object) -> None:
 
 
 rows("elementwise", 6, """
-    {x} + {y}; {x} * {y}; np.add({x}, {y}); np.multiply({y}, {x}); np.where({m}, {x}, {y}); np.where({m}, {y}, {x}); np.positive({x:iufc})
-    -{x:iufc}; {x:iufc} - {y:iufc}; np.subtract({y:iufc}, {x:iufc}); np.square({x:iufc}); {x:iufc} ** 2; np.conjugate({x:iufc}); {x}.real; {x}.imag; np.real({x})
+    {x} + {y}; {x:biuf} * {y:biuf}; np.add({x}, {y}); np.multiply({y:biuf}, {x:biuf}); np.where({m}, {x}, {y}); np.where({m}, {y}, {x}); np.positive({x:iufc})
+    -{x:iufc}; {x:iufc} - {y:iufc}; np.subtract({y:iufc}, {x:iufc}); np.square({x:iuf}); {x:iuf} ** 2; np.conjugate({x:iufc}); {x}.real; {x}.imag; np.real({x})
     np.add({x:biuf}, {y:biuf}, dtype='f8'); {x:iu} & {y:biu}; np.bitwise_or({x:biu}, {y:biu}); {x:biu} ^ {y:biu}; ~{x:biu}; {x:iu} << {n}; {x:iu} >> {n}
     np.bitwise_count({x:iu}); np.gcd({x:iu}, {y:iu}); {x:iu} ** {n}; np.left_shift({x:u}, {n}); np.invert({x:biu}); abs({x:biuf}); np.absolute({x:biuf})
     np.maximum({x:biuf}, {y:biuf}); np.minimum({y:biuf}, {x:biuf}); np.fmax({x:biuf}, {y:biuf}); np.fmin({x:biuf}, {y:biuf})
     np.clip({x:iuf}, {n}, 3); np.clip({x:iuf}, None, {y:iuf}); {x:iuf}.clip({n}); np.fabs({x:f}); {x:biuf} / 2; {x:f} * 0.5; {x:biuf} / ({y:f} + 100)
-    {x:biuf} + 1; {x:biuf} * True; 1 - {x:iuf}; np.float32(2) * {x:biuf}; {x:biuf} + np.int8(1); np.float64(0.5) * {x}; {x:biufc} * 1j; np.copysign({x:f}, -1)
+    {x:biuf} + 1; {x:biuf} * True; 1 - {x:iuf}; np.float32(2) * {x:biuf}; {x:biuf} + np.int8(1); np.float64(0.5) * {x}; {x:biuf} * 1j; np.copysign({x:f}, -1)
     {x:biuf}.astype({dtype}); np.astype({x:biuf}, {dtype}); {x:f}.astype('f4'); {x:biuf}.astype('c8'); {x}.copy(); np.copy({x}); np.isrealobj({x})
     {x:iuf} + SCALE; np.nextafter({x:f}, {number}); np.spacing({x:f}); np.ldexp({x:f}, {n}); {new}, {new2} = np.frexp({x:f}); {new}, {new2} = np.modf({x:f})
     np.zeros_like({x}) + {y}; np.full_like({x}, {n}); np.ones_like({x}); np.zeros_like({x:biuf}, dtype={dtype}); doubled({x:iufc}); Holder({x}).added({y})
@@ -111,7 +111,7 @@ rows("joining", 2, """
 rows("products", 1, """
     {x:iuf2} @ {x:iuf2}.swapaxes(-1, -2); {x:iuf1!} @ {x:iuf1!}; np.dot({x:f2!}, {x:f2!}.T); np.inner({x:iuf1!}, {s:iuf}); np.outer({x:iuf1!}, {z:iuf}); np.vdot({x:f}, {s:f}); np.dot({x:f}, 2)
     np.tensordot({x:f2!}, {x:f2!}, 2); np.tensordot({x:f2!}, {x:f2!}.T, 1); np.matmul({x:f2}, {x:f2}[..., 0]); np.inner({x:f2!}, {x:f2!}); np.add.outer({x:1!}, {z:1!})
-    np.multiply.outer({x:iuf}, {z:iuf1!}); np.vecdot({x:f1}, {s:f})
+    np.multiply.outer({x:iuf}, {z:iuf1!}); np.vecdot({x:f1}, {s:f}); {x:c} * {y}; np.square({x:c}); {x:c} ** 2
 """, sums=True)  # fmt: skip
 rows("creation", 2, """
     np.zeros({extents}, {dtype}) + {z}; np.ones({extents}) * {z}; np.full({extents}, {z:0!}); np.eye({n}) * {z:0!}; np.arange({n}) + {z:0!}; np.arange(2, 7, dtype={dtype}) + {z:0!}
@@ -129,6 +129,10 @@ rows("writes", 7, """
     {t:1}[{index}], {new} = {t}[{index}].copy(), {t}[{index}]
     {new} = {t:1}[{index}] | {new}[...] = {n}; {new} = {t:2}.T | {new}[...] += {t:2}.T; {new} = {t:iufc}.reshape(-1) | {new} += 1; {new} = {t:iufc}.ravel() | {new} *= 2; {new} = {t} | {new} += {u:b}
     {t:iufc1}[-1] -= {t}[0]; {t:2}[:, 0] = {n}; {t:1}[...] = {t}[::-1]; {t:iuf1}[1:-1] = 2 * {t}[1:-1]; np.copyto({t}, {t}[::-1] if {t}.ndim else 1); {t:f}.real[...] = 1; {t}[()] = {n}
-    np.sum({x:f}, axis=0, out={t:f}); np.add({x:f}, {y:f}, out=np.zeros(np.broadcast_shapes({x}.shape, np.shape({y})))); {new} = {t}.flatten() | {new}[:1] = 1; {new} = np.squeeze({t:f}) | {new} += 1
-    {new} = {t:f}.view() | {new} += 1; {t:iufc} += {t}; {w:iufc}[...] += {w}; np.subtract({t:iufc}, {u:biu}, out={t}, where={m}); {t:1}[...] = {t}.sum(0); {t:f} -= {t}.max()
+    np.add({x:f}, {y:f}, out=np.zeros(np.broadcast_shapes({x}.shape, np.shape({y})))); {new} = {t}.flatten() | {new}[:1] = 1; {new} = np.squeeze({t:f}) | {new} += 1
+    {new} = {t:f}.view() | {new} += 1; {t:iufc} += {t}; {w:iufc}[...] += {w}; np.subtract({t:iufc}, {u:biu}, out={t}, where={m}); {t:f} -= {t}.max()
 """, writes=True)  # fmt: skip
+rows("writes", 7, """
+    {t:iuf1}[...] = {t}.sum(0); np.sum({x:f1}, axis=0, out=np.zeros({x}.shape[1:], 'f8')); np.mean({x:iuf1}, axis=-1, out=np.zeros({x}.shape[:-1], 'f4'))
+    {t:f1}[0] = {t}.mean(0); {t:iuf1}[1:] -= {t}.sum(0)
+""", writes=True, sums=True)  # fmt: skip
