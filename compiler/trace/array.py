@@ -147,7 +147,7 @@ class Array:
 
     # -- what it cannot tell yet -------------------------------------------------------------------------------------
 
-    def _no_value(self, what: str, way_out: str) -> TracedValueError:
+    def no_value(self, what: str, way_out: str) -> TracedValueError:
         name = f"argument {self._node.name!r}" if self._node.op == "input" and self._node.name else "an array"
         error = TracedValueError(
             f"{what} asks for the value of {name} ({type_text(self.shape, self.dtype)}) while the function is traced, when it has none yet; "
@@ -158,21 +158,21 @@ class Array:
         return error
 
     def __bool__(self) -> bool:
-        raise self._no_value(
+        raise self.no_value(
             "a condition (if, while, and, or, not)", self._static("use np.where(condition, a, b), & and |")
         )
 
     def __float__(self) -> float:
-        raise self._no_value("float()", self._static("use x.astype('f8') to convert"))
+        raise self.no_value("float()", self._static("use x.astype('f8') to convert"))
 
     def __int__(self) -> int:
-        raise self._no_value("int()", self._static("use x.astype('i8') to convert"))
+        raise self.no_value("int()", self._static("use x.astype('i8') to convert"))
 
     def __complex__(self) -> complex:
-        raise self._no_value("complex()", self._static("use x.astype('c16') to convert"))
+        raise self.no_value("complex()", self._static("use x.astype('c16') to convert"))
 
     def __index__(self) -> int:
-        raise self._no_value("an index or a count", self._static("a size must be known when the function is traced"))
+        raise self.no_value("an index or a count", self._static("a size must be known when the function is traced"))
 
     def _static(self, way_out: str) -> str:
         if self.weak is not None:
@@ -180,24 +180,24 @@ class Array:
         return f"{way_out}, or compute this part outside the jitted function"
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise self._no_value(
+        raise self.no_value(
             "conversion to a NumPy array",
             "join lists of arrays with np.stack or np.concatenate, and make arrays that are written to with np.zeros, np.empty or np.zeros_like",
         )
 
     def item(self, *args: int) -> Any:
-        raise self._no_value("item()", "index it instead, x[i]")
+        raise self.no_value("item()", "index it instead, x[i]")
 
     def tolist(self) -> Any:
-        raise self._no_value("tolist()", "call it on the result, outside the jitted function")
+        raise self.no_value("tolist()", "call it on the result, outside the jitted function")
 
     def __iter__(self) -> Iterator[Array]:
         if self.weak is not None:  # NumPy's helpers iterate over what is no index
-            raise self._no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
+            raise self.no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
         if not self.shape:
             raise TypeError("iteration over a 0-d array" + at_line(user_location()))
         if self.shape[0] > UNROLL_LIMIT:
-            raise self._no_value(
+            raise self.no_value(
                 f"iteration over {self.shape[0]} elements",
                 "write it over whole arrays (a loop is unrolled, at most "
                 f"{UNROLL_LIMIT} times), or compute this part outside the jitted function",

@@ -86,6 +86,8 @@ def cast(recorder: Recorder, array: Array, dtype: np.dtype) -> Node:
     if array.weak is not None and array._node.op == "constant":
         return recorder.constant(array._node.params["value"].item(), dtype)
     node = array.node
+    if array.weak is int and dtype.kind in "iu" and dtype != np.int64:
+        raise array.no_value("converting a computed integer", "it may not fit, which is an error in NumPy")
     if node.dtype == dtype:
         return node
     if node.op == "constant" and not node.shape:
@@ -138,6 +140,8 @@ def apply(
     """One output of an elementwise ufunc."""
     every_weak = all(operand.weak is not None for operand in operands)
     kinds = tuple([_promotes_as(operand, every_weak) for operand in operands])
+    if ufunc in COMPARISONS and any(_unknown_integer(operand) for operand in operands):
+        kinds = tuple([np.dtype("i8") if kind is int else kind for kind in kinds])  # compared by value, in whatever range
     loop = resolve(ufunc, kinds, None if dtype is None else np.dtype(dtype))
     try:
         nodes = tuple([cast(recorder, operand, to) for operand, to in zip(operands, loop, strict=False)])
@@ -160,6 +164,10 @@ def apply(
 def order_of(shape: Shape, operands: Sequence[Array]) -> Shape | None:
     """The strides that NumPy's result of these operands has; None for C order."""
     return kept_order(shape, [(one.shape, one.strides) for one in operands]) if len(shape) > 1 else None
+
+
+def _unknown_integer(operand: Array) -> bool:
+    return operand.weak is int and (operand.leaf is not None or operand._node.op != "constant")
 
 
 def _promotes_as(operand: Array, every_weak: bool) -> Any:

@@ -36,6 +36,11 @@ x0 = scalar('u8', 10) | v1 = x0 * 1.5; v2 = np.full((4, 2), v1); v3 = np.arctan2
 x0 = array('f4', (5, 3), 17, 'rough'); x1 = array('f8', (3,)) | v1 = np.sum(x0, axis=0, out=x1) | v1, x1
 x0 = scalar('c16', 38) | v1 = x0[...]; np.copyto(v1, 1) | x0, v1
 x0 = 0.5 | v1 = np.array([[x0, 1], [2, x0]]); v2 = np.full((1, 4), x0); v2 += 1 | v1, v2
+x0 = array('u2', (3,)); x1 = -2 | v1 = x0 >= x1; v2 = x1 == x0 | v1, v2
+x0 = array('u1', (3,)); x1 = 3 | v1 = x0 > x1 - 5; v2 = x0 + (x1 + 1) | v1, v2
+x0 = array('u1', (3,)); x1 = 3 | v1 = x0 + (x1 - 5) | v1
+x0 = array('u8', (3,), 0, 'wild'); x1 = -3 | v1 = x0 > x1; v2 = np.less(x1, x0) | v1, v2
+x0 = array('f4', (3,)); x1 = 2 | v1 = x0 > x1; v2 = x0 * (x1 + 1) | v1, v2
 """
 
 
