@@ -359,6 +359,52 @@ def reshaped(index: Sequence[Index], new: Shape, old: Shape) -> tuple[Index, ...
     return tuple(result)
 
 
+def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) -> tuple[int, ...]:
+    """The strides of what NumPy computes from `operands` (shape, strides): in the order in which they lie; in C order where they disagree.
+
+    Whether a reshape of the result is a view or a copy depends on them.
+    """
+    ndim = len(shape)
+    if ndim < 2:
+        return strides_of(shape)
+    rows = []
+    for extents, strides in operands:
+        row = [0 if n == 1 else abs(stride) for n, stride in zip(extents, strides, strict=True)]
+        if len(row) == ndim and all(a >= b > 0 for a, b in zip(row, row[1:], strict=False)):
+            return strides_of(shape)
+        rows.append([0] * (ndim - len(row)) + row)
+    order = list(
+        range(ndim - 1, -1, -1)
+    )  # from the fastest axis to the slowest, sorted by insertion as NumPy's iterator does
+    for place in range(1, ndim):
+        axis, to = order[place], place
+        for other in range(place - 1, -1, -1):
+            pairs = [(row[axis], row[order[other]]) for row in rows if row[axis] and row[order[other]]]
+            if not pairs:
+                continue
+            if any(inner <= outer for outer, inner in pairs):
+                break
+            to = other
+        order.insert(to, order.pop(place))
+    return _packed(shape, order)
+
+
+def copied_order(shape: Shape, strides: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a copy that keeps the order of the axes in memory (`order="K"`)."""
+    if len(shape) < 2:
+        return strides_of(shape)
+    return _packed(shape, sorted(range(len(shape) - 1, -1, -1), key=lambda axis: abs(strides[axis])))
+
+
+def _packed(shape: Shape, order: Sequence[int]) -> tuple[int, ...]:
+    """The strides of an array without gaps; `order` names its axes from the fastest to the slowest."""
+    strides, step = [0] * len(shape), 1
+    for axis in order:
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
+
+
 def reshaped_strides(strides: Sequence[int], old: Shape, new: Shape) -> tuple[int, ...] | None:
     """The strides of the reshape of an array with these strides; None where a reshape has to copy, as in NumPy."""
     if 0 in old:

@@ -150,8 +150,8 @@ def trace_function(
     except NotAnArgument:
         pass
     except TracedValueError as error:
-        if error.leaves:  # it needs the value of an integer: that comes first
-            raise
+        if error.leaves and all(leaves[leaf].weak is int for leaf in error.leaves):
+            raise  # it needs the value of an integer: that comes first
     try:
         return _trace(function, tree, leaves, names, options, traced_creation)
     except (NotAnArgument, TracedValueError) as error:

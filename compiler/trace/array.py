@@ -154,10 +154,10 @@ class Array:
             return self.recorder.lazy.value(self)
         known = self.recorder.known(self.node) if self.weak is None else None
         if known is None:
-            raise self._no_value(what, way_out)
+            raise self.no_value(what, way_out)
         return known[()] if self.scalar else known
 
-    def _no_value(self, what: str, way_out: str) -> TracedValueError:
+    def no_value(self, what: str, way_out: str) -> TracedValueError:
         name = f"argument {self._node.name!r}" if self._node.op == "input" and self._node.name else "an array"
         error = TracedValueError(
             f"{what} asks for the value of {name} ({type_text(self.shape, self.dtype)}) while the function is traced, when it has none yet; "
@@ -220,11 +220,11 @@ class Array:
 
     def __iter__(self) -> Iterator[Array]:
         if self.weak is not None:  # NumPy's helpers iterate over what is no index
-            raise self._no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
+            raise self.no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
         if not self.shape:
             raise TypeError("iteration over a 0-d array" + at_line(user_location()))
         if self.shape[0] > UNROLL_LIMIT and self.recorder.lazy is None:
-            raise self._no_value(
+            raise self.no_value(
                 f"iteration over {self.shape[0]} elements",
                 "write it over whole arrays (a loop is unrolled, at most "
                 f"{UNROLL_LIMIT} times), or compute this part outside the jitted function",
@@ -257,11 +257,13 @@ class Array:
 
     # -- views and writes --------------------------------------------------------------------------------------------
 
-    def view(self, op: str, strides: Shape, **params: Any) -> Array:
-        """A view through the view operator `op`: it shares this array's storage."""
+    def through(self, op: str, strides: Shape, **params: Any) -> Array:
+        """A view through the view operator `op`: it shares this array's storage. Of a scalar it is an array of its own."""
         node = self.recorder.make(op, self.node, **params)
+        if self.scalar and (node.shape or op in ("reshape", "broadcast_to")):
+            return fresh(self.recorder, node)
         array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
-        array.scalar = self.scalar and not node.shape and op != "broadcast_to"
+        array.scalar = self.scalar
         return array
 
     def write(self, value: Node) -> None:
@@ -360,11 +362,11 @@ class UnsupportedAttribute(UnsupportedFunction, AttributeError):
     """An attribute of ndarray that traced arrays lack."""
 
 
-def fresh(recorder: Recorder, node: Node, scalar: bool = False) -> Array:
-    """An array with a storage of its own."""
+def fresh(recorder: Recorder, node: Node, scalar: bool = False, strides: Shape | None = None) -> Array:
+    """An array with a storage of its own, in C order unless its `strides` are told."""
     storage = Storage(node)
     recorder.kept(storage)
-    array = Array(recorder, storage, node, (), strides_of(node.shape))
+    array = Array(recorder, storage, node, (), strides_of(node.shape) if strides is None else strides)
     array.scalar = scalar and not node.shape
     return array
 

@@ -197,7 +197,7 @@ def holds_traced(a: Any) -> bool:
 
 def _joined(recorder: Recorder, a: Any) -> Array:
     if isinstance(a, Array):
-        return a if a.weak is None else fresh(recorder, a.node)
+        return a if a.weak is None and not a.scalar else fresh(recorder, a.node)
     if isinstance(a, (list, tuple)) and a:
         return shapes.stack(recorder, [_joined(recorder, part) for part in a])
     return fresh(recorder, as_array(recorder, np.asarray(a)[()]).node)

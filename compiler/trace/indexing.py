@@ -29,6 +29,8 @@ def get_item(array: Array, key: Any) -> Any:
     view = basic_view(array, key)
     if not view.shape and not any(part is Ellipsis for part in keys):
         return fresh(array.recorder, view.node, scalar=True)
+    if array.scalar and not view.shape:  # of a scalar, `x[...]` is an array of its own
+        return fresh(array.recorder, view.node)
     view.scalar = False
     return view
 
@@ -112,7 +114,7 @@ def _expanded(key: Any, ndim: int) -> list[Any]:
 
 def sliced_view(array: Array, start: Shape, step: Shape, shape: Shape) -> Array:
     strides = tuple(s * by for s, by in zip(array.strides, step, strict=True))
-    return array.view("slice", strides, start=start, step=step, shape=shape)
+    return array.through("slice", strides, start=start, step=step, shape=shape)
 
 
 def reshaped_view(array: Array, shape: Shape) -> Array:
@@ -124,4 +126,4 @@ def reshaped_view(array: Array, shape: Shape) -> Array:
     strides = reshaped_strides(array.strides, array.shape, shape)
     if strides is None:
         return fresh(array.recorder, array.recorder.make("reshape", array.node, shape=shape))
-    return array.view("reshape", strides, shape=shape)
+    return array.through("reshape", strides, shape=shape)

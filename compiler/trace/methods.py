@@ -9,6 +9,8 @@ import numpy as np
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace import library, shapes
 from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.namespace import FUNCTIONS
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast
 
@@ -37,6 +39,12 @@ def fill(self: Array, value: Any) -> None:
     self.write(broadcast_node(self.recorder, node, self.shape))
 
 
+def view(self: Array, dtype: Any = None, type: Any = None) -> Array:
+    if type is not None or (dtype is not None and np.dtype(dtype) != self.dtype):
+        raise UnsupportedFunction("view as another dtype or type is not supported; x.astype(...) converts the values")
+    return reshaped_view(self, self.shape)
+
+
 def swap_bytes(self: Array, inplace: bool = False) -> Array:
     raise TypeError("byteswap is not supported: arrays in a traced function are in native byte order")
 
@@ -58,6 +66,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "conjugate": lambda self: call_ufunc(self.recorder, np.conjugate, (self,), {}),
     "copy": lambda self, order="C": fresh(self.recorder, self.node, self.scalar),
     "fill": fill,
+    "view": view,
     "sort": library.in_place("sort"),
     "partition": library.in_place("partition"),
     "compress": lambda self, condition, axis=None, out=None: FUNCTIONS[np.compress](self.recorder, condition, self, axis, out),

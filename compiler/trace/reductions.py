@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
+from numfuse.compiler.index import kept_order, strides_of
 from numfuse.compiler.ops import operator, same_axes
 from numfuse.compiler.trace import library
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, targets_of
+from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, resolve, targets_of
 from numfuse.compiler.types import supported
 
 NOT_GIVEN: Any = np._NoValue
@@ -33,13 +34,16 @@ def ufunc_reduce(
         if where is not True or initial is not NOT_GIVEN:
             raise UnsupportedFunction(f"np.{ufunc.__name__}.reduce with initial= or where= is not supported")
         return library.reduce(recorder, ufunc, array, axis, dtype, targets_of(out, 1)[0], keepdims)
-    if axis is None:
+    if axis is None or (not array.ndim and axis in (0, -1)):  # NumPy lets a 0-d array have an axis here
         axes = same_axes(None, array.ndim)
     else:
         axes = same_axes(axis, array.ndim)
     array_dtype = supported(array.dtype)
     if dtype is not None:
         array_dtype = supported(dtype)
+    elif out is not None:
+        target = as_array(recorder, targets_of(out, 1)[0])
+        array_dtype = resolve(ufunc, (supported(target.dtype), array_dtype), None)[0]
     elif (
         ufunc in (np.add, np.multiply) and array_dtype.kind in "biu"
     ):  # NumPy sums small integers in the default integer
@@ -87,6 +91,10 @@ def finish(recorder: Recorder, node: Node, array: Array, axes: tuple[int, ...], 
     if keepdims and keepdims is not NOT_GIVEN:
         node = recorder.make("reshape", node, shape=tuple(1 if a in axes else n for a, n in enumerate(array.shape)))
     result = fresh(recorder, node, scalar=True)
+    if len(node.shape) > 1:
+        kept = [k for k in range(array.ndim) if (keepdims and keepdims is not NOT_GIVEN) or k not in axes]
+        strides = [0 if k in axes else array.strides[k] for k in kept]
+        result.strides = kept_order(node.shape, [(node.shape, strides)])
     if out is None:
         return result
     target = as_array(recorder, out[0] if isinstance(out, tuple) else out)
@@ -233,7 +241,10 @@ def arg_extremum(name: str) -> Any:
             result = recorder.make(name, flat, axis=(0,))
             return finish(recorder, result, array, same_axes(None, array.ndim), keepdims, out)
         axes = same_axes(axis, array.ndim)
-        return finish(recorder, recorder.make(name, node, axis=axes), array, axes, keepdims, out)
+        made = finish(recorder, recorder.make(name, node, axis=axes), array, axes, keepdims, out)
+        if out is None:
+            made.strides = strides_of(made.shape)
+        return made
 
     return reduce
 

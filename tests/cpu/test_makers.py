@@ -219,6 +219,15 @@ def bmat(x):
 
 
 @maker
+def shape_assigned(x):
+    a = x[:4] * 1
+    b = a[::-1]
+    a.shape = (2, 2)
+    a[0] = 7
+    return a, b
+
+
+@maker
 def written_between_reads(x):
     table = np.arange(5.0)
     first = x + table
