@@ -4,8 +4,10 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 RUN := $(VENV)/bin/python
 WORKERS ?= 2
+N ?= 2000
+SEED ?= 1
 
-.PHONY: help demo test test-main test-simulator bench gpu-check lint wheel clean
+.PHONY: help demo test test-main test-simulator fuzz bench gpu-check lint wheel clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,6 +40,9 @@ test-main: $(VENV)/.test
 # Numba chooses its CUDA simulator once a process, so these tests have a process of their own
 test-simulator: $(VENV)/.test
 	NUMBA_ENABLE_CUDASIM=1 $(RUN) -m pytest tests/simulator -n $(WORKERS) -q
+
+fuzz: $(VENV)/.test  ## N random programs against NumPy (SEED=1)
+	$(RUN) -m tests.fuzz $(N) --seed $(SEED) --workers $(WORKERS)
 
 bench: $(VENV)/.bench  ## times against NumPy, numexpr, JAX and torch.compile, into benchmarks/results/
 	$(RUN) benchmarks/run.py

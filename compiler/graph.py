@@ -168,6 +168,15 @@ class Graph:
 
         return run(self, feeds, fetches, **options)
 
+    def part(self, outputs: Sequence[Node]) -> Graph:
+        """What these nodes need: a graph of its own, with the inputs and nodes that they depend on."""
+        needed = set(outputs)
+        for node in reversed(self.nodes):
+            if node in needed:
+                needed.update(node.inputs)
+        inputs = [node for node in self.inputs if node in needed]
+        return Graph(self.name, inputs, [node for node in self.nodes if node in needed], outputs)
+
     # -- views of it -------------------------------------------------------------------------------------------------
 
     def as_text(self, *, locations: bool = True) -> str:

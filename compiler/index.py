@@ -1,13 +1,14 @@
 """Index arithmetic: how an element of a view is found in the array it views.
 
-An `Index` is `const + sum(coef * atom)`, where an atom is a loop `Axis`, `Floor(index, n)` or `Mod(index, n)`. It is
-simplified as it is built, from the extents of the axes, so that chains of views mostly stay affine. A view's row in the
-operator table maps the index of an output element to the index of the input element (`pull`); lowering composes these.
+An `Index` is `const + sum(coef * atom)`, where an atom is a loop `Axis`, `Floor(index, n)`, `Mod(index, n)`, or an
+`Element` of an integer array, which is known only when the kernel runs. It is simplified as it is built, from the extents
+of the axes, so that chains of views mostly stay affine. A view's row in the operator table maps the index of an output
+element to the index of the input element (`pull`); lowering composes these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
@@ -84,7 +85,23 @@ class Mod(Keyed):
         return 0, self.n - 1
 
 
-Atom = Union[Axis, Floor, Mod]
+class Element(Keyed):
+    """The element of an integer array at `index`: somewhere from 0 to `extent` - 1. `array`: what stands for the array."""
+
+    __slots__ = ("array", "extent", "index")
+
+    def __init__(self, array: Hashable, index: tuple[Index, ...], extent: int) -> None:
+        super().__init__(array, index, extent)
+        self.array = array
+        self.index = index
+        self.extent = extent
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return 0, max(self.extent - 1, 0)
+
+
+Atom = Union[Axis, Floor, Mod, Element]
 
 
 class Index(Keyed):
@@ -121,9 +138,34 @@ class Index(Keyed):
         if self._axes is None:
             found: set[Axis] = set()
             for atom, _ in self.terms:
-                found |= {atom} if isinstance(atom, Axis) else atom.inner.axes
+                if isinstance(atom, Axis):
+                    found.add(atom)
+                else:
+                    found.update(*[part.axes for part in (atom.index if isinstance(atom, Element) else (atom.inner,))])
             self._axes = frozenset(found)
         return self._axes
+
+    @property
+    def named_axes(self) -> frozenset[Axis]:
+        """The loop axes that it names itself: those that an array's element depends on are not among them."""
+        found: set[Axis] = set()
+        for atom, _ in self.terms:
+            if isinstance(atom, Axis):
+                found.add(atom)
+            elif not isinstance(atom, Element):
+                found |= atom.inner.named_axes
+        return frozenset(found)
+
+    @property
+    def elements(self) -> list[Element]:
+        """The elements of arrays in it, as often as they stand there."""
+        found = []
+        for atom, _ in self.terms:
+            if isinstance(atom, Element):
+                found.append(atom)
+            elif not isinstance(atom, Axis):
+                found += atom.inner.elements
+        return found
 
     @property
     def affine(self) -> bool:
@@ -196,6 +238,9 @@ class Index(Keyed):
         for atom, coef in self.terms:
             if isinstance(atom, Axis):
                 part = new.get(atom) or axis_index(atom)
+            elif isinstance(atom, Element):
+                places = tuple([place.substitute(new) for place in atom.index])
+                part = Index(0, ((Element(atom.array, places, atom.extent), 1),))
             elif isinstance(atom, Floor):
                 part = atom.inner.substitute(new) // atom.n
             else:
@@ -312,6 +357,52 @@ def reshaped(index: Sequence[Index], new: Shape, old: Shape) -> tuple[Index, ...
             part = offset // stride if stride else ZERO
             result.append(part % extents[k] if k and extents[k] else part)
     return tuple(result)
+
+
+def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) -> tuple[int, ...]:
+    """The strides of what NumPy computes from `operands` (shape, strides): in the order in which they lie; in C order where they disagree.
+
+    Whether a reshape of the result is a view or a copy depends on them.
+    """
+    ndim = len(shape)
+    if ndim < 2:
+        return strides_of(shape)
+    rows = []
+    for extents, strides in operands:
+        row = [0 if n == 1 else abs(stride) for n, stride in zip(extents, strides, strict=True)]
+        if len(row) == ndim and all(a >= b > 0 for a, b in zip(row, row[1:], strict=False)):
+            return strides_of(shape)
+        rows.append([0] * (ndim - len(row)) + row)
+    order = list(
+        range(ndim - 1, -1, -1)
+    )  # from the fastest axis to the slowest, sorted by insertion as NumPy's iterator does
+    for place in range(1, ndim):
+        axis, to = order[place], place
+        for other in range(place - 1, -1, -1):
+            pairs = [(row[axis], row[order[other]]) for row in rows if row[axis] and row[order[other]]]
+            if not pairs:
+                continue
+            if any(inner <= outer for outer, inner in pairs):
+                break
+            to = other
+        order.insert(to, order.pop(place))
+    return _packed(shape, order)
+
+
+def copied_order(shape: Shape, strides: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a copy that keeps the order of the axes in memory (`order="K"`)."""
+    if len(shape) < 2:
+        return strides_of(shape)
+    return _packed(shape, sorted(range(len(shape) - 1, -1, -1), key=lambda axis: abs(strides[axis])))
+
+
+def _packed(shape: Shape, order: Sequence[int]) -> tuple[int, ...]:
+    """The strides of an array without gaps; `order` names its axes from the fastest to the slowest."""
+    strides, step = [0] * len(shape), 1
+    for axis in order:
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
 
 
 def reshaped_strides(strides: Sequence[int], old: Shape, new: Shape) -> tuple[int, ...] | None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, Union
 
 import numpy as np
 from numfuse.compiler.graph import Location, Node
-from numfuse.compiler.index import Axis, Index, Test
+from numfuse.compiler.index import Axis, Floor, Index, Mod, Test
 from numfuse.compiler.types import Shape, size_of
 
 
@@ -46,6 +46,7 @@ class Value:
     dtype: np.dtype
     scope: Scope
     args: tuple[Value, ...] = ()
+    """The operands; of a load or a place, the elements of arrays that its index names, in order."""
     node: Node | None = None
     """The graph node it computes, for its operator, params and the user's line."""
     buffer: Buffer | None = None
@@ -110,6 +111,8 @@ class Choose:
     no: Scope
     no_value: Value
     result: Value
+    args: tuple[Value, ...] = ()
+    """The elements of arrays that the tests name, in order."""
 
 
 Statement = Union[Value, Store, Loop, Choose]
@@ -236,7 +239,7 @@ class Kernel:
 
 def _walks_as_one(index: Index, outer: Axis, inner: Axis) -> bool:
     for atom, _ in index.terms:
-        if not isinstance(atom, Axis) and atom.inner.axes & {outer, inner}:
+        if isinstance(atom, (Floor, Mod)) and atom.inner.named_axes & {outer, inner}:
             return False
     return index.coef(outer) == index.coef(inner) * inner.extent
 

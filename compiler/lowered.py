@@ -223,6 +223,8 @@ class Compiled:
         """
         given = leaves if taken is None else taken
         results = self.executable([read(given) for read in self._read])
+        if self.traced.checks:
+            self._look(results, leaves)
         for write in self.traced.writes:
             write_back(leaves[write.leaf], results[write.result])
         if not self.traced.updates:
@@ -232,10 +234,19 @@ class Compiled:
             set_contents(follow(call, update.path), update.keys, contents)
         return result
 
+    def _look(self, results: Sequence[Any], leaves: Sequence[Any]) -> None:
+        """Raises the error of the first check that failed."""
+        checks = self.traced.checks
+        for check, flag in zip(checks, results[len(results) - len(checks) :], strict=True):
+            if flag.numpy() if isinstance(flag, DeviceArray) else flag:
+                given = [read(leaves) for read in self._read]
+                values = [value.numpy() if isinstance(value, DeviceArray) else value for value in given]
+                raise check.failure(self.traced.graph, dict(zip(self.traced.graph.inputs, values, strict=True)))
+
     def _simple_result(self) -> int | None:
         """The graph's result that is the function's, where there is nothing more to it."""
         traced = self.traced
-        if len(traced.outputs) != 1 or traced.updates or traced.tree.children[0].kind != "leaf":
+        if len(traced.outputs) != 1 or traced.updates or traced.checks or traced.tree.children[0].kind != "leaf":
             return None
         (output,) = traced.outputs
         return output.result if not output.steps and not output.unwrap else None

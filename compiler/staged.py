@@ -5,6 +5,7 @@ They are what `jit` goes through by itself at a call.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,10 +18,12 @@ from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
+from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import no_draws
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
 from numfuse.compiler.trace.recorder import Feed, Recorder, recording
+from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
 from numfuse.compiler.types import DTYPE_NAMES, Spec, supported
@@ -84,6 +87,8 @@ class Traced:
     """The shape of what it returns: the result, and the new contents of each update."""
     outputs: list[Output]
     writes: list[Write]
+    checks: list[Check]
+    """What a call must look at first: the last results of the graph are their flags."""
     updates: list[Update] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     owners: list[str] = field(default_factory=list)
@@ -91,6 +96,8 @@ class Traced:
 
     def donated(self) -> set[int]:
         """The graph's inputs that the caller gives away."""
+        if self.checks:  # a call that fails must find the arguments as they were
+            return set()
         names = self.options.get("donate", ())
         leaves = {leaf for leaf, owner in enumerate(self.owners) if owner in names and not self.leaves[leaf].weak}
         written = {write.leaf for write in self.writes} | {output.leaf for output in self.outputs}
@@ -136,15 +143,24 @@ def layout_of(array: np.ndarray) -> Layout | None:
 def trace_function(
     function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
 ) -> Traced:
-    """Runs `function` with arrays that record what is done to them: once, or twice where it writes to arrays of np.zeros and the like."""
+    """Runs `function` with arrays that record what is done to them: once, again where it writes to arrays of np.zeros and the like, and once more
+    where these are of np.ndarray(shape)."""
     try:
         return _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
     except NotAnArgument:
         pass
     except TracedValueError as error:
-        if error.leaves:  # it needs the value of an integer: that comes first
+        if error.leaves and all(leaves[leaf].weak is int for leaf in error.leaves):
+            raise  # it needs the value of an integer: that comes first
+    try:
+        return _trace(function, tree, leaves, names, options, traced_creation)
+    except (NotAnArgument, TracedValueError) as error:
+        if getattr(error, "leaves", None):
             raise
-    return _trace(function, tree, leaves, names, options, traced_creation)
+        try:
+            return _trace(function, tree, leaves, names, options, functools.partial(traced_creation, classes=True))
+        except (NotAnArgument, TracedValueError):
+            raise error from None
 
 
 def _trace(
@@ -173,14 +189,17 @@ def _trace(
     result_tree = _flatten_result(recorder, (result, tuple(changed)), returned)
     del result, changed
     recorder.check_unchanged()
-    traced = _assemble(recorder, arrays, returned)
+    graph, feeds, outputs, writes, checks = _assemble(recorder, arrays, returned)
     return Traced(
         function,
-        *traced[:2],
+        graph,
+        feeds,
         list(leaves),
         tree,
         result_tree,
-        *traced[2:],
+        outputs,
+        writes,
+        checks,
         updates,
         options,
         owners_of(tree, inspect.signature(function)),
@@ -234,6 +253,8 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
     if isinstance(value, Array):
         leaves.append(value)
         return Tree("leaf")
+    if isinstance(value, Selected):
+        raise refused("returning it from the function")
     if isinstance(value, (list, tuple)):
         return Tree(
             "list" if isinstance(value, list) else "tuple",
@@ -249,7 +270,7 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
 
 def _assemble(
     recorder: Recorder, arrays: list[Array], returned: list[Array]
-) -> tuple[Graph, list[Feed], list[Output], list[Write]]:
+) -> tuple[Graph, list[Feed], list[Output], list[Write], list[Check]]:
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
     lasting = recorder.lasting()
     owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {
@@ -275,19 +296,23 @@ def _assemble(
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
     outputs = []
     for array in returned:
-        if array.storage in owners:
+        moving = any(
+            op == "gather" for op, _ in array.steps
+        )  # a view whose place only the run knows: its value is returned
+        if array.storage in owners and not moving:
             unwrap = "scalar" if array.scalar and array.weak is None else ""
             outputs.append(Output(None, *owners[array.storage], array.steps, unwrap))
         elif array.weak is not None:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="number"))
         elif array.scalar:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="scalar"))
-        elif array.storage in shared:
+        elif array.storage in shared and not moving:
             outputs.append(Output(result_of(array.storage.value, array.storage), steps=array.steps))
         else:
             outputs.append(Output(result_of(array.node, array.storage)))
-    graph = recorder.graph(nodes)
-    return graph, recorder.feeds, outputs, writes
+    checks = undecided(recorder)
+    graph = recorder.graph([*nodes, *[check.flag for check in checks]])
+    return graph, recorder.feeds, outputs, writes, checks
 
 
 def view_through(array: Any, steps: tuple[Step, ...]) -> Any:

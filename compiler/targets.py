@@ -33,7 +33,7 @@ def work_of(body: Graph) -> dict[Node, int]:
     work: dict[Node, int] = {}
     for node in (*body.inputs, *body.nodes):
         row = operator(node.op)
-        if row.kind in ("elementwise", "view", "guarded"):
+        if row.kind in ("elementwise", "view", "guarded", "gather"):
             work[node] = row.cost + sum(work[source] for source in node.inputs)
         else:
             work[node] = 0

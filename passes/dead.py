@@ -6,8 +6,4 @@ from numfuse.compiler.graph import Graph
 
 
 def dead(graph: Graph) -> Graph:
-    needed = set(graph.outputs)
-    for node in reversed(graph.nodes):
-        if node in needed:
-            needed.update(node.inputs)
-    return Graph(graph.name, graph.inputs, [node for node in graph.nodes if node in needed], graph.outputs)
+    return Graph(graph.name, graph.inputs, graph.part(graph.outputs).nodes, graph.outputs)

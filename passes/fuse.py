@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from numfuse.compiler.graph import Graph, Node, is_scalar
 from numfuse.compiler.index import Axis
 from numfuse.compiler.ops import operator, scalar_code
+from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
@@ -72,11 +73,12 @@ class Fuser:
         row = operator(node.op)
         reduction = None
         work = 0
-        if row.kind in ("view", "guarded") or (row.kind == "elementwise" and in_kernels(node)):
+        if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
             work = row.cost
             for source in node.inputs:
                 spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
-                work += 0 if spread or self._long_reduction(source) else self.work[source]
+                apart = row.kind == "gather" and source is node.inputs[0] and self.work[source] > CHEAP
+                work += 0 if spread or apart or self._long_reduction(source) else self.work[source]
                 reduction = reduction or self.source_reduction[source]
         elif row.kind == "reduction":
             reduction = node
@@ -94,7 +96,11 @@ class Fuser:
             kind = operator(node.op).kind
             if (node not in self.demands and node not in self.in_memory) or is_scalar(node):
                 continue
-            if kind in ("guarded", "reduction") or (kind == "elementwise" and in_kernels(node)) or node.op == "iota":
+            if (
+                kind in ("guarded", "gather", "reduction")
+                or (kind == "elementwise" and in_kernels(node))
+                or node.op == "iota"
+            ):
                 self._place(node)
             elif kind == "view":
                 self._place_view(node)
@@ -257,6 +263,10 @@ class Fuser:
                 if node.params.get("block"):  # the reduced axis walks all blocks
                     around -= index[-1].axes
                 self._demand(source, cluster, inside, axes | around)
+            elif row.kind == "gather":
+                of_places, inside = gathered(node, index)
+                for source, place in zip(node.inputs, (inside, *of_places), strict=True):
+                    self._demand(source, cluster, place, loops)
             elif row.pull is not None:
                 shapes = [source.shape for source in node.inputs]
                 for case in row.pull(shapes, node.params, node.shape, index):
@@ -287,6 +297,8 @@ class Fuser:
             return f"the kernel has {LARGEST} operations already"
         if operator(node.op).kind == "reduction":
             return self._reduction_refused(node, cluster, places)
+        if self.work[node] > CHEAP and any(part.elements for index in places for part in index):
+            return "it is read at places that only the run knows, and costs more to compute than to read"
         if len(places) > 1 and (len(places) - 1) * self.work[node] > CHEAP:
             return f"it is needed at {len(places)} places for each result, and costs more to compute than to read"
         hoisted = cluster.rows is not None and all(

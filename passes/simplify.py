@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, is_scalar, make, rewrite
-from numfuse.compiler.ops import operator
+from numfuse.compiler.ops import OPERATORS, operator
 from numfuse.compiler.types import broadcast
 
 Emit = Callable[[Node], Node]
@@ -274,5 +274,5 @@ RULES: dict[str, Rule] = {
     "set_slice": _set_slice,
     "concatenate": _concatenate,
     "pad": _pad,
-    **dict.fromkeys(("sum", "prod", "max", "min", "any", "all"), _reduction),
+    **{name: _reduction for name, row in OPERATORS.items() if row.kind == "reduction" and row.combine},
 }

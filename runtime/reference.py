@@ -6,7 +6,8 @@ same names for their machine (`cpu/functions.py`, `cuda/functions.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ TYPES = {
     )
 }  # fmt: skip
 float32 = TYPES["float32"]
+
+
+def wrap_index(i: Any, extent: int) -> Any:
+    """A place counted from the end where it is negative, and kept within the axis."""
+    return min(max(i + extent if i < 0 else i, 0), extent - 1)
 
 
 def modulus(z: Any) -> Any:
@@ -111,6 +117,7 @@ NAMES: dict[str, Any] = {
     **{
         f.__name__: f
         for f in (
+            wrap_index,
             modulus,
             complex_divide,
             complex_reciprocal,
@@ -137,6 +144,18 @@ NAMES: dict[str, Any] = {
 
 def run_as_python(code: str, name: str) -> Callable[..., None]:
     """The function that printed kernel code defines, as plain Python."""
-    scope: dict[str, Any] = dict(NAMES)
-    exec(compile(code, f"<kernel {name}>", "exec"), scope)
+    return defined(code, name, NAMES)
+
+
+def defined(code: str, name: str, names: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function that printed code defines. Its float literals are NumPy's, as division by zero is no error in a kernel."""
+    scope: dict[str, Any] = dict(names)
+    exec(compile(ast.fix_missing_locations(_Literals().visit(ast.parse(code))), f"<kernel {name}>", "exec"), scope)
     return scope[name]
+
+
+class _Literals(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, float):
+            return node
+        return ast.Call(ast.Name("float64", ast.Load()), [node], [])

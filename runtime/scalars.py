@@ -97,12 +97,17 @@ def _integers(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
         return like(a, -1) if a < like(a, 0) else like(a, 0)
 
     @compiled
+    def wrap_index(i, extent):
+        place = i + extent if i < 0 else i
+        return min(max(place, 0), extent - 1)
+
+    @compiled
     def bitwise_count(x):
         return count_ones(absolute(x))
 
     return [
         int_floor_divide, int_remainder, int_fmod, int_power, int_sign, int_reciprocal, int_gcd, int_lcm, int_left_shift,
-        int_right_shift, bitwise_count,
+        int_right_shift, wrap_index, bitwise_count,
     ]  # fmt: skip
 
 

@@ -176,5 +176,5 @@ def _shares(value: np.ndarray, given: Any) -> bool:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1).removeprefix("_")
     return f"{module}.{getattr(function, '__name__', function)}"

@@ -22,7 +22,7 @@ from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage, fresh
 from numfuse.compiler.trace.entry import Call, method
 from numfuse.compiler.trace.errors import UnsupportedFunction, at_line, telling_the_line, user_location
-from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.recorder import KNOWN_ELEMENTS, Recorder
 from numfuse.compiler.types import Shape, supported
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import default_target
@@ -31,6 +31,14 @@ LONGEST = 128
 """Operations in a row that wait to be run, at most. Within a loop the cut comes at the same line each time, so that the same graph comes again."""
 REFUSALS = (TypeError, ValueError, IndexError, OverflowError, AttributeError, RuntimeError)
 """What tracing raises for what it does not support and for what is wrong: NumPy knows which it is."""
+
+
+class _Forgetful(dict[Any, Any]):
+    """What a trace may remember of its nodes, and lazy arrays may not: they have no end."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
 
 _numbers = itertools.count()
 
@@ -42,6 +50,7 @@ class LazyRecorder(Recorder):
         super().__init__("lazy")
         self.device = device
         self.lazy = self
+        self.places = _Forgetful()
         self.lock = threading.RLock()
         self._cuts: set[Location] = set()
         self._detached: weakref.WeakKeyDictionary[Storage, weakref.WeakSet[Storage]] = weakref.WeakKeyDictionary()
@@ -67,6 +76,9 @@ class LazyRecorder(Recorder):
     def constant(self, value: Any, dtype: np.dtype) -> Node:
         made = constant(dtype.type(value))
         return LazyNode("constant", (), made.params, (), dtype)
+
+    def constant_array(self, value: Any) -> Node:
+        return self.given(np.array(value, order="C"))
 
     def hold(self, array: np.ndarray) -> Node:
         """A copy: what is written to `array` later does not change what was recorded before."""
@@ -108,6 +120,16 @@ class LazyRecorder(Recorder):
             node.become(tuple([self.placed(np.asarray(result)) for result in made[()]]))
         else:
             node.become(self.placed(made))
+
+    def known(self, node: Node) -> np.ndarray | None:
+        """The value of a small node that is computed already."""
+        value = node.params["value"] if node.op == "constant" else node.value  # type: ignore[attr-defined]
+        return value if isinstance(value, np.ndarray) and value.size <= KNOWN_ELEMENTS else None
+
+    def checked(self, flag: Node, subject: Node, error: Callable[[np.ndarray], Exception]) -> None:
+        """Raises `error` at once where `flag` is true: an index outside an array, say."""
+        if to_host(self.evaluate([flag])[0]):
+            raise error(to_host(self.evaluate([subject])[0]))
 
     # -- values ------------------------------------------------------------------------------------------------------
 

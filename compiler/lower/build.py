@@ -10,6 +10,7 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import ZERO, Axis, Case, Index, axis_index, flatten
 from numfuse.compiler.kernel import Accumulator, Buffer, Choose, Kernel, Loop, Scope, Store, Value
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 
@@ -124,6 +125,10 @@ class Builder:
                 level = self._level(node.inputs[0], self._reduced(node, index)[0]) + 1
             else:
                 level = max((self._level(node.inputs[0], place) for place in self._unrolled(node, index)), default=0)
+        elif row.kind == "gather":
+            places, inside = gathered(node, index)
+            read = zip(node.inputs, (inside, *places), strict=True)
+            level = max([self._level(source, place) for source, place in read])
         elif row.pull is not None:
             level = max(
                 (self._level(node.inputs[case.operand], case.index) for case in self._cases(node, index)), default=0
@@ -200,6 +205,8 @@ class Builder:
         if row.kind == "view":
             (case,) = self._cases(node, index)
             return self._pull(node.inputs[0], case.index, scope)
+        if row.kind == "gather":
+            return self._pull(node.inputs[0], gathered(node, index)[1], scope)
         home = self._home(index, scope)
         key = (node, index)
         known = self._known(key, home)
@@ -253,25 +260,26 @@ class Builder:
                 0 in buffer.shape
             ):  # nothing to load; and nobody asks, but a load may be hoisted out of a loop of no steps
                 return Value("constant", node.dtype, scope, constant=node.dtype.type(0), node=node)
+            offset = flatten(index, buffer.strides)
             return Value(
-                "load",
-                node.dtype,
-                scope,
-                buffer=buffer,
-                index=flatten(index, buffer.strides),
-                hint=buffer.name,
-                node=node,
+                "load", node.dtype, scope, self._elements([offset], scope), node, buffer, offset, hint=buffer.name
             )
         if node.op == "constant":
             return Value("constant", node.dtype, scope, constant=node.params["value"][()], node=node)
         if node.op == "iota":
-            return Value("place", node.dtype, scope, index=index[node.params["axis"]], node=node, hint="place")
+            place = index[node.params["axis"]]
+            return Value("place", node.dtype, scope, self._elements([place], scope), node, index=place, hint="place")
         if row.kind == "elementwise":
             args = [self._pull(source, broadcast_index(source.shape, index), scope) for source in node.inputs]
             return Value("apply", node.dtype, scope, tuple([arg.used_in(scope) for arg in args]), node, hint=node.op)
         if row.kind == "reduction":
             return self._written_out(node, index, scope)
         return self._choose(node, self._cases(node, index), scope)
+
+    def _elements(self, indices: Sequence[Index], scope: Scope) -> tuple[Value, ...]:
+        """The values of the elements of arrays that the indices name."""
+        found = [element for index in indices for element in index.elements]
+        return tuple([self._pull(element.array, element.index, scope).used_in(scope) for element in found])
 
     def _written_out(self, node: Node, index: Indices, scope: Scope) -> Value:
         """A short reduction, term by term."""
@@ -294,11 +302,12 @@ class Builder:
         case, rest = cases[0], cases[1:]
         if not case.tests:
             return self._pull(node.inputs[case.operand], case.index, scope)
+        args = self._elements([test.index for test in case.tests], scope)
         yes, no = Scope(scope, scope.axes), Scope(scope, scope.axes)
         yes_value = self._pull(node.inputs[case.operand], case.index, yes).used_in(yes)
         no_value = self._choose(node, rest, no).used_in(no)
         result = Value("result", node.dtype, scope, node=node, hint=node.op)
-        scope.statements.append(Choose(case.tests, yes, yes_value, no, no_value, result))
+        scope.statements.append(Choose(case.tests, yes, yes_value, no, no_value, result, args))
         return result
 
 

@@ -59,12 +59,11 @@ class CpuPrinter(Printer):
         opened = self.depth
         for axis, scope in zip(self.kernel.rows, self.kernel.scopes[1:], strict=True):
             loop = self.kernel.collapsed[axis]
-            if loop.number != axis.number:
-                continue
-            extent = "lo, hi" if loop == self.split else str(loop.extent)
-            self.line(f"for {self.axis_names[loop.number]} in range({extent}):")
-            self.depth += 1
-            if scope is not self.kernel.scopes[-1]:
+            if loop.number == axis.number:
+                extent = "lo, hi" if loop == self.split else str(loop.extent)
+                self.line(f"for {self.axis_names[loop.number]} in range({extent}):")
+                self.depth += 1
+            if scope is not self.kernel.scopes[-1]:  # of a collapsed axis: what moves with none after all
                 self.statements(scope)
         if self.kernel.rows:
             self.statements(self.kernel.scopes[-1])
@@ -163,12 +162,11 @@ class LanesPrinter(CpuPrinter):
         opened = self.depth
         for row_axis, scope in zip(self.kernel.rows[:-1], self.kernel.scopes[1:-1], strict=True):
             loop = self.kernel.collapsed[row_axis]
-            if loop.number != row_axis.number:
-                continue
-            self.line(
-                f"for {self.axis_names[loop.number]} in range({'lo, hi' if loop == self.split else loop.extent}):"
-            )
-            self.depth += 1
+            if loop.number == row_axis.number:
+                self.line(
+                    f"for {self.axis_names[loop.number]} in range({'lo, hi' if loop == self.split else loop.extent}):"
+                )
+                self.depth += 1
             self.statements(scope)
         first = self.names.new("first")
         blocks = f"lo * {LANES}, min(hi * {LANES}, {axis.extent})" if self.split == axis else f"0, {axis.extent}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import Axis, Floor, Index, Mod, Test
+from numfuse.compiler.index import Axis, Element, Floor, Index, Mod, Test
 from numfuse.compiler.kernel import Kernel, Value
 from numfuse.compiler.ops import OPERATORS, scalar_code
 
@@ -180,11 +180,13 @@ RESERVED = frozenset(
 
 
 class Expressions:
-    """Prints values and indices of one kernel. `axis_text` says how each loop is called, and may be changed on the way."""
+    """Prints values and indices of one kernel. `axis_text` says how each loop is called, and may be changed on the way, and
+    `element_text` what the elements of arrays in the index at hand are."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.axis_text: dict[int, Text] = {}
+        self.element_text: dict[Element, Text] = {}
 
     def index(self, index: Index) -> Text:
         """`1024 * i + j + 1`, the largest step first; axes that are walked with a later one are left out."""
@@ -195,6 +197,8 @@ class Expressions:
                 if loop.number != atom.number:
                     continue
                 terms.append((coef, self.axis_text[loop.number]))
+            elif isinstance(atom, Element):
+                terms.append((coef, self.element_text[atom]))
             else:
                 terms.append((coef, self._part(atom)))
         terms.sort(key=lambda term: -abs(term[0]))

@@ -6,12 +6,13 @@ everything else a name; each line that computes something ends with the user's l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numfuse.compiler.graph import Location
+from numfuse.compiler.index import Index
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
 from numfuse.compiler.lower.expressions import (
     RESERVED,
@@ -171,6 +172,7 @@ class Printer:
             return self.load(value)
         if value.kind == "place":
             assert value.index is not None
+            self.name_elements([value.index], value.args)
             place = self.expressions.index(value.index)
             return place if value.dtype == np.int64 else Text(f"{scalar_type(value.dtype)}({place.text})")
         if value.kind == "kept":
@@ -180,6 +182,7 @@ class Printer:
 
     def load(self, value: Value) -> Text:
         assert value.buffer is not None and value.index is not None
+        self.name_elements([value.index], value.args)
         return self.from_memory(
             f"{self.buffer_names[value.buffer]}[{self.expressions.index(value.index).text}]", value.dtype
         )
@@ -228,7 +231,13 @@ class Printer:
         with self.block("else:"):
             self.line(f"{name} = {self.branch(choose.no, choose.no_value).text}", where)
 
+    def name_elements(self, indices: Sequence[Index], values: Sequence[Value]) -> None:
+        """Tells how the elements of arrays are called that the indices name."""
+        elements = [element for index in indices for element in index.elements]
+        self.expressions.element_text = {e: self.text(v) for e, v in zip(elements, values, strict=True)}
+
     def test(self, choose: Choose) -> str:
+        self.name_elements([test.index for test in choose.tests], choose.args)
         return " and ".join(text for text in map(self.expressions.test, choose.tests) if text) or "True"
 
     def branch(self, scope: Scope, value: Value) -> Text:

@@ -292,7 +292,7 @@ def flops_of(body: Graph) -> int:
     total = 0
     for node in body.nodes:
         row = operator(node.op)
-        if row.kind == "elementwise":
+        if row.kind in ("elementwise", "gather"):
             total += row.cost * size_of(node.shape)
         elif row.kind == "reduction":
             total += size_of(node.inputs[0].shape)

@@ -92,8 +92,8 @@ class Array:
             return self.recorder.constant(self._node.params["value"].item(), self._node.dtype)
         if self._version != self.storage.version:
             node = self.storage.value
-            for op, params in self.steps:
-                node = self.recorder.make(op, node, **params)
+            for step in self.steps:
+                node = self._through(step, node)
             self._node, self._version = node, self.storage.version
         return self._node
 
@@ -152,9 +152,12 @@ class Array:
         """The ndarray or NumPy scalar that it is, which is not to be written to; raises TracedValueError while tracing."""
         if self.recorder.lazy is not None:
             return self.recorder.lazy.value(self)
-        raise self._no_value(what, way_out)
+        known = self.recorder.known(self.node) if self.weak is None else None
+        if known is None:
+            raise self.no_value(what, way_out)
+        return known[()] if self.scalar else known
 
-    def _no_value(self, what: str, way_out: str) -> TracedValueError:
+    def no_value(self, what: str, way_out: str) -> TracedValueError:
         name = f"argument {self._node.name!r}" if self._node.op == "input" and self._node.name else "an array"
         error = TracedValueError(
             f"{what} asks for the value of {name} ({type_text(self.shape, self.dtype)}) while the function is traced, when it has none yet; "
@@ -217,11 +220,11 @@ class Array:
 
     def __iter__(self) -> Iterator[Array]:
         if self.weak is not None:  # NumPy's helpers iterate over what is no index
-            raise self._no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
+            raise self.no_value("iteration, or use as an index or a count,", self._static("pass a plain Python value"))
         if not self.shape:
             raise TypeError("iteration over a 0-d array" + at_line(user_location()))
         if self.shape[0] > UNROLL_LIMIT and self.recorder.lazy is None:
-            raise self._no_value(
+            raise self.no_value(
                 f"iteration over {self.shape[0]} elements",
                 "write it over whole arrays (a loop is unrolled, at most "
                 f"{UNROLL_LIMIT} times), or compute this part outside the jitted function",
@@ -255,10 +258,12 @@ class Array:
     # -- views and writes --------------------------------------------------------------------------------------------
 
     def through(self, op: str, strides: Shape, **params: Any) -> Array:
-        """A view through the view operator `op`: it shares this array's storage."""
+        """A view through the view operator `op`: it shares this array's storage. Of a scalar it is an array of its own."""
         node = self.recorder.make(op, self.node, **params)
+        if self.scalar and (node.shape or op in ("reshape", "broadcast_to")):
+            return fresh(self.recorder, node)
         array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
-        array.scalar = self.scalar and not node.shape and op != "broadcast_to"
+        array.scalar = self.scalar
         return array
 
     def write(self, value: Node) -> None:
@@ -270,6 +275,13 @@ class Array:
         self.storage.version += 1
         self.recorder.kept(self.storage)
 
+    def _through(self, step: Step, node: Node) -> Node:
+        """What a step of a view shows of `node`. The places of a `gather` are nodes themselves."""
+        op, params = step
+        if op == "gather":
+            return self.recorder.make(op, node, *params["places"], axes=params["axes"], at=params["at"])
+        return self.recorder.make(op, node, **params)
+
     def _scattered(self, base: Node, steps: tuple[Step, ...], value: Node) -> Node:
         """`base` with `value` in place of what the view `steps` of it shows."""
         if not steps:
@@ -277,13 +289,17 @@ class Array:
         (op, params), rest = steps[0], steps[1:]
         make = self.recorder.make
         if rest:
-            value = self._scattered(make(op, base, **params), rest, value)
+            value = self._scattered(self._through(steps[0], base), rest, value)
         if op == "slice":
             return make("set_slice", base, value, start=params["start"], step=params["step"])
         if op == "reshape":
             return make("reshape", value, shape=base.shape)
         if op == "transpose":
             return make("transpose", value, perm=tuple(int(a) for a in np.argsort(params["perm"])))
+        if op == "gather":
+            from numfuse.compiler.trace.advanced import scattered
+
+            return scattered(self.recorder, base, value, params["places"], params["axes"], params["at"])
         if op in ("real", "imag"):
             raise UnsupportedFunction(PART_OF_COMPLEX)
         raise ValueError("assignment destination is read-only")
@@ -343,11 +359,11 @@ class UnsupportedAttribute(UnsupportedFunction, AttributeError):
     """An attribute of ndarray that traced arrays lack."""
 
 
-def fresh(recorder: Recorder, node: Node, scalar: bool = False) -> Array:
-    """An array with a storage of its own."""
+def fresh(recorder: Recorder, node: Node, scalar: bool = False, strides: Shape | None = None) -> Array:
+    """An array with a storage of its own, in C order unless its `strides` are told."""
     storage = Storage(node)
     recorder.kept(storage)
-    array = Array(recorder, storage, node, (), strides_of(node.shape))
+    array = Array(recorder, storage, node, (), strides_of(node.shape) if strides is None else strides)
     array.scalar = scalar and not node.shape
     return array
 

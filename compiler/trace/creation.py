@@ -6,6 +6,7 @@ user's function in the tracing thread gets a traced array, everybody else what N
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 import threading
@@ -16,42 +17,114 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.trace import shapes
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import of_library, telling_the_line
+from numfuse.compiler.trace.errors import is_library, of_library, telling_the_line
 from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, captured, cast
 from numfuse.compiler.types import DTYPE_NAMES
 
 Maker = Callable[..., Any]
+ndarray = np.ndarray
+LIMIT = 4096
+"""Elements of the largest array that becomes a constant of the graph."""
 _lock = threading.RLock()
 
 
 @contextmanager
-def traced_creation(recorder: Recorder) -> Iterator[None]:
-    """Within, this thread's calls of `np.zeros`, `np.array` and the like from outside of libraries are recorded."""
+def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[None]:
+    """Within, this thread's calls of `np.zeros`, `np.array` and the like from outside of libraries are recorded. `classes`: and of `np.ndarray`."""
     from numfuse.compiler.trace import methods  # noqa: F401  (its tables name NumPy's own functions, so it comes before theirs are replaced)
 
     owner = threading.get_ident()
     tracing = [recorder]  # emptied at the end: a module that is imported meanwhile may keep a name
 
+    def ours() -> bool:
+        return bool(tracing) and threading.get_ident() == owner and not of_library(sys._getframe(2))
+
     def asking(original: Callable[..., Any], make: Maker) -> Callable[..., Any]:
         @functools.wraps(original)
         def function(*args: Any, **kwargs: Any) -> Any:
-            if not tracing or threading.get_ident() != owner or of_library(sys._getframe(1)):
-                return original(*args, **kwargs)
-            return telling_the_line(make)(tracing[0], original, *args, **kwargs)
+            return (
+                telling_the_line(make)(tracing[0], original, *args, **kwargs) if ours() else original(*args, **kwargs)
+            )
 
         return function
 
+    class Indexed:
+        """`np.r_`, `np.mgrid` and their kin: functions that are called by indexing."""
+
+        def __init__(self, original: Any, make: Maker) -> None:
+            self.original, self.make = original, make
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.original, name)
+
+        def __getitem__(self, key: Any) -> Any:
+            return (
+                telling_the_line(self.make)(tracing[0], self.original.__getitem__, key)
+                if ours()
+                else self.original[key]
+            )
+
+    class OfInstances(type):
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, ndarray)
+
+        def __subclasscheck__(cls, subclass: type) -> bool:
+            return issubclass(subclass, ndarray)
+
+        def __getattr__(cls, name: str) -> Any:
+            return getattr(ndarray, name)
+
+    class Ndarray(metaclass=OfInstances):
+        """`np.ndarray(shape)`, without a buffer."""
+
+        def __new__(cls, shape: Any, dtype: Any = float, *args: Any, **kwargs: Any) -> Any:
+            plain = args or kwargs or not ours()
+            return (
+                ndarray(shape, dtype, *args, **kwargs) if plain else MAKERS["empty"](tracing[0], np.empty, shape, dtype)
+            )
+
+    replaced: dict[str, Any] = {name: asking(getattr(np, name), make) for name, make in MAKERS.items()}
+    replaced |= {name: Indexed(getattr(np, name), make) for name, make in INDEXED.items()}
+    if classes:
+        replaced["ndarray"] = Ndarray
     with _lock:  # one trace at a time: each puts back what it found
-        originals = {name: getattr(np, name) for name in MAKERS}
-        for name, make in MAKERS.items():
-            setattr(np, name, asking(originals[name], make))
+        length = builtins.len
+
+        @functools.wraps(length)
+        def traced_length(of: Any) -> Any:
+            known = type(of) is not Selected or not tracing or threading.get_ident() != owner
+            return length(of) if known else of.count
+
+        builtins.len = traced_length
+        places = list(_places(replaced))
+        for names, name, _, replacement in places:
+            names[name] = replacement
         try:
             yield
         finally:
             tracing.clear()
-            for name, original in originals.items():
-                setattr(np, name, original)
+            builtins.len = length
+            for names, name, original, _ in places:
+                names[name] = original
+
+
+def _places(replaced: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
+    """Where the names stand: in the numpy module, and in modules that import them from it. (names, name, what stands there, what is to)"""
+    of_original = {id(getattr(np, name)): replacement for name, replacement in replaced.items()}
+    for module, loaded in list(sys.modules.items()):
+        names = getattr(loaded, "__dict__", None)
+        first = module.partition(".")[0]
+        if (
+            names is None
+            or (is_library(module) and module != "numpy")
+            or first in sys.stdlib_module_names - {"__main__"}
+        ):
+            continue
+        for name, value in list(names.items()):
+            if id(value) in of_original and not (module == "numpy" and name not in replaced):
+                yield names, name, value, of_original[id(value)]
 
 
 def _filled(value: Any) -> Maker:
@@ -85,9 +158,19 @@ def full(
 
 
 def _held(recorder: Recorder, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What NumPy makes, as an array of the trace's own."""
-    made = original(*args, **kwargs)
-    return fresh(recorder, captured(recorder, made).node) if made.dtype in DTYPE_NAMES else made
+    """What NumPy makes, as arrays of the trace's own, whose values are known until traced ones are written to them."""
+    return _of_trace(recorder, original(*args, **kwargs))
+
+
+def _of_trace(recorder: Recorder, made: Any) -> Any:
+    if isinstance(made, (list, tuple)):
+        return type(made)([_of_trace(recorder, one) for one in made])
+    if type(made) is not ndarray or made.dtype not in DTYPE_NAMES:
+        return made
+    if made.size > LIMIT:
+        return fresh(recorder, captured(recorder, made).node)
+    node = recorder.constant_array(made)
+    return fresh(recorder, node)
 
 
 def array(
@@ -112,7 +195,7 @@ def holds_traced(a: Any) -> bool:
 
 def _joined(recorder: Recorder, a: Any) -> Array:
     if isinstance(a, Array):
-        return a if a.weak is None else fresh(recorder, a.node)
+        return a if a.weak is None and not a.scalar else fresh(recorder, a.node)
     if isinstance(a, (list, tuple)) and a:
         return shapes.stack(recorder, [_joined(recorder, part) for part in a])
     return fresh(recorder, as_array(recorder, np.asarray(a)[()]).node)
@@ -125,16 +208,51 @@ def of_list(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any
     return original(a, *args, **kwargs)
 
 
+def _rows(recorder: Recorder, original: Callable[..., Any], key: Any) -> Any:
+    """`np.r_[...]` and `np.c_[...]`, by NumPy's own source."""
+    from numfuse.compiler.trace.through import trace_through
+
+    if not holds_traced(list(key) if isinstance(key, tuple) else [key]):
+        return _held(recorder, original, key)
+    return trace_through(recorder, original.__func__, (original.__self__, key), {})
+
+
+INDEXED: dict[str, Maker] = {"r_": _rows, "c_": _rows, "mgrid": _held, "ogrid": _held}
 MAKERS: dict[str, Maker] = {
     "zeros": _filled(0),
     "ones": _filled(1),
     "empty": _filled(0),
     "full": full,
-    "eye": _held,
-    "identity": _held,
+    **dict.fromkeys(
+        (
+            "eye",
+            "identity",
+            "arange",
+            "linspace",
+            "logspace",
+            "geomspace",
+            "tri",
+            "indices",
+            "fromfunction",
+            "diag",
+            "diagflat",
+            "tril",
+            "triu",
+            "meshgrid",
+            "vander",
+            "bartlett",
+            "blackman",
+            "hamming",
+            "hanning",
+            "kaiser",
+        ),
+        _held,
+    ),
     "array": array,
     "asarray": array,
     "asanyarray": array,
     "ascontiguousarray": array,
+    "asfortranarray": array,
+    "asarray_chkfinite": array,
     **dict.fromkeys(("sum", "prod", "mean", "var", "std", "max", "min", "any", "all", "argmax", "argmin"), of_list),
 }

@@ -36,11 +36,11 @@ class NotAnArgument(UnsupportedFunction):
 
 def of_library(frame: FrameType) -> bool:
     """Whether the frame is numfuse's or NumPy's, and not the user's."""
-    return _is_library(frame.f_globals.get("__name__", ""))
+    return is_library(frame.f_globals.get("__name__", ""))
 
 
 @functools.cache
-def _is_library(module: str) -> bool:
+def is_library(module: str) -> bool:
     return module.partition(".")[0] in _LIBRARIES
 
 
@@ -48,7 +48,7 @@ def user_location() -> Location | None:
     """The innermost frame that is neither numfuse nor NumPy."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not _is_library(frame.f_globals.get("__name__", "")):
+        if not is_library(frame.f_globals.get("__name__", "")):
             code = frame.f_code
             return Location(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back

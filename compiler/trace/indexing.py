@@ -1,29 +1,36 @@
-"""Basic indexing of traced arrays: integers, slices, newaxis, ellipsis; and writes through them."""
+"""Indexing of traced arrays, and writes through an index. Here: integers, slices, newaxis, ellipsis; the rest is in `advanced`."""
 
 from __future__ import annotations
 
 import operator
 from typing import Any
 
-import numpy as np
 from numfuse.compiler.index import reshaped_strides
+from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, broadcast
 
 
-def get_item(array: Array, key: Any) -> Array:
-    """`array[key]`: a view, or a scalar where every axis is given an integer."""
-    if _is_mask(key):
-        raise UnsupportedFunction(
-            "an array indexed with a boolean array has a shape that depends on values; use np.where(mask, a, b), or a sum or mean "
-            "with where=mask"
-        )
-    view = basic_view(array, key)
+def get_item(array: Array, key: Any) -> Any:
+    """`array[key]`: a view, or a scalar where every axis is given an integer; with arrays of places a copy, with a mask a selection."""
     keys = key if isinstance(key, tuple) else (key,)
-    if not view.shape and all(_is_integer(part) for part in keys):
+    if not all(map(is_basic, keys)):
+        key = masks.from_places(key)
+        if isinstance(key, Selected):
+            return masks.read_at(array, key)
+        parts = advanced.entries(array, key)
+        if any(map(masks.is_traced, parts)):
+            return masks.select(array, parts)
+        if any(map(advanced.is_places, parts)):
+            return advanced.read(array, parts, any(part is Ellipsis for part in keys))
+        key = tuple(parts)
+    view = basic_view(array, key)
+    if not view.shape and not any(part is Ellipsis for part in keys):
         return fresh(array.recorder, view.node, scalar=True)
+    if array.scalar and not view.shape:  # of a scalar, `x[...]` is an array of its own
+        return fresh(array.recorder, view.node)
     view.scalar = False
     return view
 
@@ -33,18 +40,16 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     if array.scalar or array.weak is not None:
         raise TypeError("a scalar does not support item assignment")
     recorder = array.recorder
-    target = array if _is_mask(key) else basic_view(array, key)
-    given = as_array(recorder, value)
-    node = cast(recorder, given, target.dtype)
-    if _is_mask(key):
-        mask = as_array(recorder, key)
-        if node.shape:
-            raise UnsupportedFunction("a[mask] = b takes a scalar b; use a[...] = np.where(mask, b, a) for an array")
-        if mask.shape != array.shape[: mask.ndim]:
-            raise IndexError("boolean index did not match the indexed array's shape")
-        spread = recorder.make("reshape", mask.node, shape=mask.shape + (1,) * (array.ndim - mask.ndim))
-        array.write(recorder.make("where", spread, node, array.node))
+    keys = key if isinstance(key, tuple) else (key,)
+    parts = None if all(map(is_basic, keys)) else advanced.entries(array, masks.from_places(key))
+    if parts is not None and any(map(masks.is_traced, parts)):
+        masks.assign(array, parts, value)
         return
+    node = cast(recorder, as_array(recorder, value), array.dtype)
+    if parts is not None and any(map(advanced.is_places, parts)):
+        advanced.write(array, parts, node)
+        return
+    target = basic_view(array, key if parts is None else tuple(parts))
     while len(node.shape) > target.ndim and node.shape[0] == 1:  # NumPy drops leading axes of one element
         node = recorder.make("reshape", node, shape=node.shape[1:])
     if broadcast(node.shape, target.shape) != target.shape:
@@ -53,12 +58,9 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     target.write(broadcast_node(recorder, node, target.shape))
 
 
-def _is_integer(part: Any) -> bool:
-    return isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_))
-
-
-def _is_mask(key: Any) -> bool:
-    return isinstance(key, (Array, np.ndarray)) and key.dtype == np.bool_ and key.ndim > 0
+def is_basic(part: Any) -> bool:
+    """Whether an entry of an index is plainly no array."""
+    return part is None or part is Ellipsis or type(part) in (int, slice)
 
 
 def basic_view(array: Array, key: Any) -> Array:
@@ -95,28 +97,10 @@ def _plain(bound: Any) -> int | None:
 
 
 def _expanded(key: Any, ndim: int) -> list[Any]:
-    """The index with its ellipsis written out, one entry an axis (and None for new axes); NumPy's errors."""
+    """The basic index with its ellipsis written out, one entry an axis (and None for new axes); NumPy's errors."""
     keys = list(key) if isinstance(key, tuple) else [key]
     if len(keys) <= ndim and all(type(part) is slice for part in keys):  # nothing to look into
         return keys + [slice(None)] * (ndim - len(keys))
-    keys = [operator.index(part) if isinstance(part, Array) and part.weak is int else part for part in keys]
-    for part in keys:
-        if isinstance(part, (Array, np.ndarray, list)) and not (
-            isinstance(part, np.ndarray) and part.ndim == 0 and _is_integer(part[()])
-        ):
-            raise UnsupportedFunction(
-                f"indexing with an array ({part!r}) is not supported; basic indices are: integers, slices, ..., None. "
-                "Use np.where, or slices in a loop over static indices"
-            )
-        if isinstance(part, (bool, np.bool_)):
-            raise UnsupportedFunction("indexing with a single bool is not supported")
-        if not (part is None or part is Ellipsis or isinstance(part, slice)):
-            try:
-                operator.index(part)
-            except TypeError:
-                raise IndexError(
-                    "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
-                ) from None
     if sum(part is Ellipsis for part in keys) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     given = sum(part is not None and part is not Ellipsis for part in keys)

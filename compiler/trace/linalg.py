@@ -21,7 +21,7 @@ def matmul(recorder: Recorder, a: Any, b: Any) -> Array:
 def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
     left, right = as_array(recorder, a), as_array(recorder, b)
     if not left.shape or not right.shape:
-        result = call_ufunc(recorder, np.multiply, (left, right), {})
+        result = call_ufunc(recorder, np.multiply, (_strong(left), _strong(right)), {})
     elif left.ndim == right.ndim == 1:
         if left.shape != right.shape:
             raise ValueError(
@@ -38,6 +38,11 @@ def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
     return target
 
 
+def _strong(array: Array) -> Array:
+    """Products are no ufuncs: a Python number is an array of its own dtype to them."""
+    return array if array.weak is None else fresh(array.recorder, array.node, scalar=True)
+
+
 def vdot(recorder: Recorder, a: Any, b: Any) -> Array:
     left, right = as_array(recorder, a), as_array(recorder, b)
     if left.dtype.kind == "c":
@@ -48,7 +53,7 @@ def vdot(recorder: Recorder, a: Any, b: Any) -> Array:
 def inner(recorder: Recorder, a: Any, b: Any) -> Array:
     left, right = as_array(recorder, a), as_array(recorder, b)
     if not left.shape or not right.shape:
-        return call_ufunc(recorder, np.multiply, (left, right), {})
+        return call_ufunc(recorder, np.multiply, (_strong(left), _strong(right)), {})
     result = tensordot(recorder, left, right, ((left.ndim - 1,), (right.ndim - 1,)))
     result.scalar = not result.shape
     return result

@@ -40,8 +40,8 @@ def fill(self: Array, value: Any) -> None:
 
 
 def view(self: Array, dtype: Any = None, type: Any = None) -> Array:
-    if (dtype is not None and np.dtype(dtype) != self.dtype) or type not in (None, np.ndarray):
-        raise UnsupportedFunction("ndarray.view with another dtype or type is not supported; x.astype(...) converts")
+    if type is not None or (dtype is not None and np.dtype(dtype) != self.dtype):
+        raise UnsupportedFunction("view as another dtype or type is not supported; x.astype(...) converts the values")
     return reshaped_view(self, self.shape)
 
 
@@ -54,7 +54,8 @@ METHODS: dict[str, Callable[..., Any]] = {
         name: of(getattr(np, name))
         for name in (
             "sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "swapaxes", "squeeze", "clip", "round",
-            "dot", "repeat", "ravel", "cumsum", "cumprod", "argsort", "argpartition", "searchsorted",
+            "dot", "repeat", "ravel", "cumsum", "cumprod", "argsort", "argpartition", "searchsorted", "take", "choose", "put",
+            "diagonal", "trace", "nonzero",
         )
     },
     "reshape": variadic(shapes.reshape),
@@ -68,6 +69,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "view": view,
     "sort": library.in_place("sort"),
     "partition": library.in_place("partition"),
+    "compress": lambda self, condition, axis=None, out=None: FUNCTIONS[np.compress](self.recorder, condition, self, axis, out),
     "byteswap": swap_bytes,
 }  # fmt: skip
 

@@ -7,14 +7,25 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import composed, decompositions, library, linalg, nans, reductions, shapes, statistics
+from numfuse.compiler.trace import (
+    composed,
+    decompositions,
+    library,
+    linalg,
+    masks,
+    nans,
+    reductions,
+    shapes,
+    statistics,
+    take,
+)
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.einsum import einsum
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.through import python_source, trace_through
-from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, resolve
+from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, order_of, resolve
 
 Implementation = Callable[..., Any]
 
@@ -43,11 +54,11 @@ def supported_names() -> list[str]:
     return sorted({f.__name__ for f in FUNCTIONS})
 
 
-def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
+def where(recorder: Recorder, condition: Any, *choices: Any) -> Any:
+    if not choices:
+        return masks.nonzero(recorder, condition)
     if len(choices) != 2:
-        raise UnsupportedFunction(
-            "np.where(condition) has a shape that depends on values; pass both choices, np.where(condition, a, b)"
-        )
+        raise ValueError("either both or neither of x and y should be given")
     operands = [as_array(recorder, choice) for choice in choices]
     kinds = [operand.dtype if operand.weak in (None, bool) else operand.weak for operand in operands]
     if all(isinstance(kind, type) for kind in kinds):
@@ -58,7 +69,8 @@ def where(recorder: Recorder, condition: Any, *choices: Any) -> Array:
         else np.result_type(*kinds)
     )
     test = cast(recorder, as_array(recorder, condition), np.dtype(bool))
-    return fresh(recorder, recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in operands]))
+    node = recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in operands])
+    return fresh(recorder, node, strides=order_of(node.shape, [as_array(recorder, condition), *operands]))
 
 
 def clip(
@@ -97,18 +109,24 @@ def nan_to_num(
 ) -> Array:
     array = as_array(recorder, x)
     if array.dtype.kind != "f":
-        return shapes.copy(recorder, array)
+        return shapes.copy(recorder, array)[()]
     limits = np.finfo(array.dtype)
     infinite = [(np.inf, limits.max if posinf is None else posinf), (-np.inf, limits.min if neginf is None else neginf)]
     result = where(recorder, call_ufunc(recorder, np.isnan, (array,), {}), nan, array)
     for infinity, finite in infinite:
         result = where(recorder, call_ufunc(recorder, np.equal, (array, infinity), {}), float(finite), result)
-    return result
+    return result[()]
 
 
 def copyto(recorder: Recorder, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     target, given = as_array(recorder, dst), as_array(recorder, src)
-    if given.weak is None and not np.can_cast(given.dtype, target.dtype, casting):
+    fits = np.can_cast(given.dtype, target.dtype, casting)
+    if given.weak not in (None, bool) and casting in (
+        "same_kind",
+        "safe",
+    ):  # a Python number fits every dtype of its kind and above
+        fits = target.dtype.kind in {int: "iufc", float: "fc", complex: "c"}[given.weak]
+    if not fits:
         raise TypeError(
             f"Cannot cast array data from {given.dtype!r} to {target.dtype!r} according to the rule '{casting}'"
         )
@@ -129,7 +147,11 @@ def part(name: str) -> Implementation:
         array = as_array(recorder, val)
         if array.dtype.kind == "c":
             return array.through(name, tuple([2 * stride for stride in array.strides]))
-        return reshaped_view(array, array.shape) if name == "real" else shapes.like(0)(recorder, array)
+        return (
+            reshaped_view(array, array.shape)
+            if name == "real"
+            else shapes.like(0)(recorder, array)[... if not array.scalar else ()]
+        )
 
     return function
 
@@ -170,9 +192,11 @@ SHAPED_BY_VALUES = {
 
 FUNCTIONS: dict[Any, Implementation] = {
     **library.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS, np.einsum: einsum,
+    **take.FUNCTIONS, np.nonzero: masks.nonzero, np.flatnonzero: masks.flatnonzero,
     # reductions
     np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
     np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),
+    np.amax: reductions.extremum(np.maximum), np.amin: reductions.extremum(np.minimum),
     np.any: reductions.extremum(np.logical_or), np.all: reductions.extremum(np.logical_and),
     np.mean: reductions.mean, np.var: reductions.variance, np.std: reductions.deviation,
     np.argmax: reductions.arg_extremum("argmax"), np.argmin: reductions.arg_extremum("argmin"),

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant
+from numfuse.compiler.graph import NO_PARAMS, Graph, Node, Params, constant, evaluate_node
 from numfuse.compiler.ops import operator
 from numfuse.compiler.trace.errors import NotAnArgument, user_location
-from numfuse.compiler.types import Shape, supported
+from numfuse.compiler.types import Shape, size_of, supported
+
+KNOWN_ELEMENTS = 1 << 20
+"""Elements of the largest array that is computed while tracing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +62,11 @@ def tracing() -> bool:
     return getattr(_active, "tracing", False)
 
 
+def _evaluated(node: Node, values: list[Any]) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return evaluate_node(node, values)
+
+
 class Recorder:
     """The nodes of one trace."""
 
@@ -72,8 +80,13 @@ class Recorder:
         self.feeds: list[Feed] = []
         self.open = True
         self.arrays: dict[int, Any] = {}  # the traced Array of each captured ndarray, by id
+        self.checks: list[Any] = []  # what can only be found wrong at a call (`checks.Check`)
+        self.places: dict[
+            Any, Node
+        ] = {}  # integer arrays that are known to lie within an axis, by (node, extent, axis)
         self._converted: dict[tuple[int, np.dtype], Node] = {}
         self._constants: dict[Any, Node] = {}
+        self._known: dict[Node, np.ndarray | None] = {}
 
     def emit(
         self, op: str, inputs: tuple[Node, ...], shape: Shape, dtype: np.dtype, params: Params = NO_PARAMS
@@ -101,6 +114,12 @@ class Recorder:
             if value == value and value != 0:  # nan is not equal to itself, and 0.0 equals -0.0
                 self._constants[key] = known
         return known
+
+    def constant_array(self, value: Any) -> Node:
+        """An array that is part of the graph; it is not copied."""
+        node = constant(value, user_location())
+        self.nodes.append(node)
+        return node
 
     def kept(self, storage: Any) -> None:
         """Told of each storage that has a new value."""
@@ -140,6 +159,23 @@ class Recorder:
             if all(f.converted for f in behind)
             else frozenset()
         )
+
+    def known(self, node: Node) -> np.ndarray | None:
+        """The value of a node that is computed from constants alone, as arrays that the function makes are before traced values meet them."""
+        pending = [node]
+        while pending:
+            one = pending[-1]
+            waiting = [source for source in one.inputs if source not in self._known]
+            if one in self._known:
+                pending.pop()
+            elif one.op == "input" or size_of(one.shape) > KNOWN_ELEMENTS:
+                self._known[one] = None
+            elif waiting:
+                pending += waiting
+            else:
+                values = [self._known[source] for source in one.inputs]
+                self._known[one] = None if any(value is None for value in values) else _evaluated(one, values)
+        return self._known[node]
 
     def lasting(self) -> set[int]:
         """The captured arrays, by id, that outlive the traced function: something but the trace refers to them or to what they view. The

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
+from numfuse.compiler.index import kept_order, strides_of
 from numfuse.compiler.ops import operator, same_axes
 from numfuse.compiler.trace import library
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, targets_of
+from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, resolve, targets_of
 from numfuse.compiler.types import supported
 
 NOT_GIVEN: Any = np._NoValue
@@ -33,13 +34,16 @@ def ufunc_reduce(
         if where is not True or initial is not NOT_GIVEN:
             raise UnsupportedFunction(f"np.{ufunc.__name__}.reduce with initial= or where= is not supported")
         return library.reduce(recorder, ufunc, array, axis, dtype, targets_of(out, 1)[0], keepdims)
-    if axis is None:
+    if axis is None or (not array.ndim and axis in (0, -1)):  # NumPy lets a 0-d array have an axis here
         axes = same_axes(None, array.ndim)
     else:
         axes = same_axes(axis, array.ndim)
     array_dtype = supported(array.dtype)
     if dtype is not None:
         array_dtype = supported(dtype)
+    elif out is not None:
+        target = as_array(recorder, targets_of(out, 1)[0])
+        array_dtype = resolve(ufunc, (supported(target.dtype), array_dtype), None)[0]
     elif (
         ufunc in (np.add, np.multiply) and array_dtype.kind in "biu"
     ):  # NumPy sums small integers in the default integer
@@ -87,6 +91,10 @@ def finish(recorder: Recorder, node: Node, array: Array, axes: tuple[int, ...], 
     if keepdims and keepdims is not NOT_GIVEN:
         node = recorder.make("reshape", node, shape=tuple(1 if a in axes else n for a, n in enumerate(array.shape)))
     result = fresh(recorder, node, scalar=True)
+    if len(node.shape) > 1:
+        kept = [k for k in range(array.ndim) if (keepdims and keepdims is not NOT_GIVEN) or k not in axes]
+        strides = [0 if k in axes else array.strides[k] for k in kept]
+        result.strides = kept_order(node.shape, [(node.shape, strides)])
     if out is None:
         return result
     target = as_array(recorder, out[0] if isinstance(out, tuple) else out)
@@ -159,8 +167,6 @@ def mean(
     keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
     total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, keepdims, where=where)
     count = _count(recorder, array, axis, where)
-    if isinstance(count, Array) and keepdims:
-        count = fresh(recorder, recorder.make("reshape", count.node, shape=total.shape))
     result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
     if half:
         result = fresh(recorder, cast(recorder, result, np.dtype("f2")), scalar=True)
@@ -172,9 +178,13 @@ def mean(
 
 
 def _divisor(recorder: Recorder, count: Any, total: Array) -> Any:
-    if isinstance(count, Array):
-        return fresh(recorder, cast(recorder, count, total.dtype), scalar=True)
-    return count
+    """A count to divide a sum by: in its dtype and, where the sum has kept the reduced axes, in its shape."""
+    if not isinstance(count, Array):
+        return count
+    node = cast(recorder, count, total.dtype)
+    return fresh(
+        recorder, node if node.shape == total.shape else recorder.make("reshape", node, shape=total.shape), scalar=True
+    )
 
 
 def variance(
@@ -185,14 +195,13 @@ def variance(
     array = as_array(recorder, a)
     if correction is not NOT_GIVEN:
         ddof = correction
-    if where is not True and where is not NOT_GIVEN:
-        raise UnsupportedFunction("np.var and np.std with where= are not supported")
+    where = True if where is NOT_GIVEN else where
     if dtype is None and array.dtype.kind in "biu":
         dtype = np.dtype("f8")
-    count = _count(recorder, array, axis, True)
+    count = _count(recorder, array, axis, where)
     if mean is NOT_GIVEN:
-        total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, True)
-        mean = call_ufunc(recorder, np.true_divide, (total, count), {})
+        total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, True, where=where)
+        mean = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
     distance = call_ufunc(recorder, np.subtract, (array, mean), {})
     if distance.dtype.kind == "c":
         squares = [
@@ -204,8 +213,9 @@ def variance(
     else:
         square = call_ufunc(recorder, np.multiply, (distance, distance), {})
     keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
-    total = ufunc_reduce(recorder, np.add, square, axis, dtype, None, keepdims)
-    result = call_ufunc(recorder, np.true_divide, (total, max(count - ddof, 0)), {})
+    total = ufunc_reduce(recorder, np.add, square, axis, dtype, None, keepdims, where=where)
+    free = np.maximum(count - ddof, 0) if isinstance(count, Array) else max(count - ddof, 0)
+    result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, free, total)), {})
     if out is None:
         return result
     target = as_array(recorder, out)
@@ -231,7 +241,10 @@ def arg_extremum(name: str) -> Any:
             result = recorder.make(name, flat, axis=(0,))
             return finish(recorder, result, array, same_axes(None, array.ndim), keepdims, out)
         axes = same_axes(axis, array.ndim)
-        return finish(recorder, recorder.make(name, node, axis=axes), array, axes, keepdims, out)
+        made = finish(recorder, recorder.make(name, node, axis=axes), array, axes, keepdims, out)
+        if out is None:
+            made.strides = strides_of(made.shape)
+        return made
 
     return reduce
 

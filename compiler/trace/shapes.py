@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
+from numfuse.compiler.index import copied_order, strides_of
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view, sliced_view
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast
+from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast, order_of
 from numfuse.compiler.types import Shape, size_of, supported
 
 normalize = np.lib.array_utils.normalize_axis_index
@@ -40,15 +41,19 @@ def reshape(
 
 def ravel(recorder: Recorder, a: Any, order: str = "C") -> Array:
     array = as_array(recorder, a)
+    kept = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
+    if array.size and tuple([stride for _, stride in kept]) != strides_of([n for n, _ in kept]):
+        array = copy(recorder, array)  # a view only of what lies in C order
     return reshape(recorder, array, (array.size,), order)
 
 
 def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
-    return copy(recorder, ravel(recorder, a, order))
+    return copy(recorder, reshape(recorder, a, (as_array(recorder, a).size,), order))
 
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
-    return fresh(recorder, as_array(recorder, a).node)
+    array = as_array(recorder, a)
+    return fresh(recorder, array.node, strides=copied_order(array.shape, array.strides) if order == "K" else None)
 
 
 def transpose(recorder: Recorder, a: Any, axes: Any = None) -> Array:
@@ -166,8 +171,12 @@ def concatenate(
     operands = [as_array(recorder, a) for a in arrays]
     if not operands:
         raise ValueError("need at least one array to concatenate")
+    to = np.dtype(dtype) if dtype is not None else _joint_dtype(operands)
     if axis is None:
-        operands, axis = [ravel(recorder, a) for a in operands], 0
+        operands, axis = (
+            [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.strides)) for a in operands],
+            0,
+        )
     if any(not a.shape for a in operands):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     ndim = operands[0].ndim
@@ -177,10 +186,8 @@ def concatenate(
                 "all the input array dimensions except for the concatenation axis must match exactly, but along dimension 0, the array at "
                 f"index 0 has {ndim} dimension(s) and the array at index {place} has {a.ndim} dimension(s)"
             )
-    to = np.dtype(dtype) if dtype is not None else np.result_type(*[supported(a.dtype) for a in operands])
-    result = fresh(
-        recorder, recorder.make("concatenate", *[cast(recorder, a, to) for a in operands], axis=normalize(axis, ndim))
-    )
+    node = recorder.make("concatenate", *[cast(recorder, a, to) for a in operands], axis=normalize(axis, ndim))
+    result = fresh(recorder, node, strides=order_of(node.shape, operands))
     if out is None:
         return result
     target = as_array(recorder, out)
@@ -188,6 +195,11 @@ def concatenate(
         raise ValueError("Output array is the wrong shape")
     target.write(cast(recorder, result, target.dtype))
     return target
+
+
+def _joint_dtype(operands: list[Array]) -> np.dtype:
+    """What arrays are joined in; Python numbers take the dtype of the others."""
+    return np.result_type(*[a.weak(0) if a.weak not in (None, bool) else supported(a.dtype) for a in operands])
 
 
 def stack(
@@ -381,7 +393,10 @@ def full_like(
     array = as_array(recorder, a)
     to = supported(array.dtype if dtype is None else dtype)
     extents = array.shape if shape is None else tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return full_node(recorder, cast(recorder, as_array(recorder, fill_value), to), extents)
+    made = full_node(recorder, cast(recorder, as_array(recorder, fill_value), to), extents)
+    if order == "K" and extents == array.shape:
+        made.strides = copied_order(extents, array.strides)
+    return made
 
 
 def astype(recorder: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
@@ -389,4 +404,4 @@ def astype(recorder: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, devi
     to = supported(dtype)
     if not copy and array.dtype == to:
         return array
-    return fresh(recorder, cast(recorder, array, to), array.scalar)
+    return fresh(recorder, cast(recorder, array, to), array.scalar, copied_order(array.shape, array.strides))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.trace import shapes, statistics
 from numfuse.compiler.trace.creation import MAKERS, array
-from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
+from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import size_of
 
@@ -53,6 +53,10 @@ def trace_through(recorder: Recorder, source: FunctionType, args: Any, kwargs: d
         if error.args and not str(error).startswith("np."):
             error.args = (f"np.{source.__name__} cannot be traced: {error.args[0]}",)
         raise
+    except UnsupportedFunction:
+        raise
+    except AttributeError as error:
+        raise UnsupportedFunction(f"np.{source.__name__} is not supported: {error}") from None
     finally:
         _here.recorder, _here.making = before
 

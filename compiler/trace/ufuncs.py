@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
+from numfuse.compiler.index import kept_order
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
 from numfuse.compiler.trace.entry import entry, same
@@ -96,6 +97,8 @@ def cast(recorder: Recorder, array: Array, dtype: np.dtype) -> Node:
     if array.weak is not None and array._node.op == "constant":
         return recorder.constant(array._node.params["value"].item(), dtype)
     node = array.node
+    if array.weak is int and dtype.kind in "iu" and dtype != np.int64:
+        raise array.no_value("converting a computed integer", "it may not fit, which is an error in NumPy")
     if node.dtype == dtype:
         return node
     if node.op == "constant" and not node.shape:
@@ -148,6 +151,10 @@ def apply(
     """One output of an elementwise ufunc."""
     every_weak = all(operand.weak is not None for operand in operands)
     kinds = tuple([_promotes_as(operand, every_weak) for operand in operands])
+    if ufunc in COMPARISONS and any(_unknown_integer(operand) for operand in operands):
+        kinds = tuple(
+            [np.dtype("i8") if kind is int else kind for kind in kinds]
+        )  # compared by value, in whatever range
     loop = resolve(ufunc, kinds, None if dtype is None else np.dtype(dtype))
     try:
         nodes = tuple([cast(recorder, operand, to) for operand, to in zip(operands, loop, strict=False)])
@@ -164,7 +171,16 @@ def apply(
         node = recorder.emit(row, nodes, shape, to, NO_PARAMS)
     if python and every_weak:
         return weak(recorder, KIND_OF_WEAK[to.kind], node)
-    return fresh(recorder, node, scalar=True)
+    return fresh(recorder, node, scalar=True, strides=order_of(shape, operands))
+
+
+def order_of(shape: Shape, operands: Sequence[Array]) -> Shape | None:
+    """The strides that NumPy's result of these operands has; None for C order."""
+    return kept_order(shape, [(one.shape, one.strides) for one in operands]) if len(shape) > 1 else None
+
+
+def _unknown_integer(operand: Array) -> bool:
+    return operand.weak is int and (operand.leaf is not None or operand._node.op != "constant")
 
 
 def _promotes_as(operand: Array, every_weak: bool) -> Any:
@@ -293,6 +309,10 @@ def ufunc_method(
         return getattr(library, method)(
             recorder, ufunc, *inputs, **{**kwargs, "out": targets_of(kwargs.get("out"), 1)[0]}
         )
+    if method == "at":
+        from numfuse.compiler.trace.take import ufunc_at
+
+        return ufunc_at(recorder, ufunc, inputs)
     raise UnsupportedFunction(f"np.{ufunc.__name__}.{method} is not supported")
 
 

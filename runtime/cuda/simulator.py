@@ -15,6 +15,7 @@ import numpy as np
 from numfuse.compiler.lower.program import Phase
 from numfuse.runtime.cuda.compile import PIP_LINE, NoCudaError
 from numfuse.runtime.reference import NAMES as REFERENCE
+from numfuse.runtime.reference import defined
 
 WARP = 32
 
@@ -174,9 +175,7 @@ def simulated_cuda() -> Any:
 def run_phase(phase: Phase, arrays: list[np.ndarray]) -> None:
     """Runs one launch in the simulator, block after block."""
     cuda = simulated_cuda()
-    scope: dict[str, Any] = dict(NAMES)
-    exec(compile(phase.source.code, f"<kernel {phase.source.name}>", "exec"), scope)
-    function = scope[phase.source.name]
+    function = defined(phase.source.code, phase.source.name, NAMES)
 
     def quietly(*arguments: Any) -> None:
         with np.errstate(all="ignore"):

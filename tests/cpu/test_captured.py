@@ -52,29 +52,11 @@ def adds_to_a_global(x):
     np.add(TOTAL, x, out=TOTAL)
 
 
-def writes_between_reads(x):
-    table = np.arange(5.0)
-    first = x + table
-    table[0] = 1
-    return first, x + table
-
-
-@pytest.mark.parametrize("function", [adds_to_a_global, writes_between_reads])
-def test_writes_to_what_is_no_argument_are_refused(function: Callable[..., Any]) -> None:
+def test_writes_to_what_is_no_argument_are_refused() -> None:
     """Their order among what NumPy does by itself in the function cannot be kept."""
     with pytest.raises(nf.UnsupportedFunction, match="not an argument"):
-        nf.jit(function)(X[0])
+        nf.jit(adds_to_a_global)(X[0])
     assert not TOTAL.any()
-
-
-def test_a_traced_value_in_an_array_of_numpy_says_what_to_do() -> None:
-    def f(x):
-        out = np.arange(3.0)
-        out[0] = x.sum()
-        return out
-
-    with pytest.raises(nf.TracedValueError, match=r"np.zeros_like(.|\n)*test_captured.py(.|\n)*out\[0\] = x.sum\(\)"):
-        nf.jit(f)(X)
 
 
 GENERATOR = np.random.default_rng(1)

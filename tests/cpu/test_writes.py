@@ -14,6 +14,14 @@ from tests.functions import close
 
 # each function ends with its `return`; the arguments are those of `arguments()`
 RIGHT = """
+x.sort(); return x
+x.sort(0); return x
+x.partition(2); return x
+x[1:].sort(axis=0); return x
+x[[0,1]]=0; return x
+x.flat[3]=9; return x
+x.flat=[1,2,3]; return x
+x.T.flat[2:7]=u[0,0]; return x
 x[1:]+=x[:-1]; return x
 x[:-1]=x[1:]; return x
 x[::2]*=2; return x.sum()
@@ -108,12 +116,9 @@ e+=1; return e
 e[0:0]=3; return e
 """
 REFUSED = """
-x.sort(); return x
-x[[0,1]]=0; return x
 c.real=x; return c
 c.real+=1; return c
 y = c.real; y[0]=5; return c
-x.shape=(5,4); return x
 """
 
 

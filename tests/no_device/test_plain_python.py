@@ -8,37 +8,11 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program
-from numfuse.compiler.ops import operator
-from numfuse.runtime.cuda.simulator import Pointer, pointer_to
-from numfuse.runtime.library import call_library
-from numfuse.runtime.reference import run_as_python
 
 import numfuse as nf
 from tests.functions import CASES, close
+from tests.plain_python import run_program
 from tests.programs import compare, programs
-
-
-def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
-    """The program's kernels as Python functions; every index is checked."""
-    values: list[Any] = []
-    for value in program.values:
-        if value.place == "argument":
-            values.append(np.asarray(arguments[value.number]))
-        else:
-            values.append(
-                value.node.params["value"] if value.place == "constant" else np.empty(value.shape, value.dtype)
-            )
-    for step in program.steps:
-        if isinstance(step, KernelStep):
-            for phase in step.kernel.phases:
-                pointers: list[Pointer] = [pointer_to(values[number]) for number in phase.values]
-                run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
-        elif isinstance(step, LibraryStep):
-            call_library(step, values)
-        else:
-            values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
-    return [values[number] for number in program.results]
 
 
 @settings(max_examples=300)

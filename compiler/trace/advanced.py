@@ -1,0 +1,220 @@
+"""Indexing with integer arrays: which places of which axes an index names, reading them and writing to them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numfuse.compiler.graph import Node
+from numfuse.compiler.ops.gather import gathered_shape
+from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, place_node
+from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.ufuncs import as_array, broadcast_node
+from numfuse.compiler.types import Shape, size_of
+
+BAD_INDEX = "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
+
+
+@dataclass
+class Plan:
+    """`view`, the array seen through the basic part of an index, and the places on its `axes`; their shape stands at `at` in the result."""
+
+    view: Array
+    places: list[Node]
+    axes: Shape
+    at: int
+    shows: bool
+    """Whether NumPy would make a view: every place is a scalar."""
+
+    @property
+    def shape(self) -> Shape:
+        shapes = [self.view.shape, *[place.shape for place in self.places]]
+        return gathered_shape(shapes, {"axes": self.axes, "at": self.at})
+
+    def read(self) -> Node:
+        return self.view.recorder.make("gather", self.view.node, *self.places, axes=self.axes, at=self.at)
+
+
+def understood(recorder: Recorder, part: Any) -> Any:
+    """One entry of an index: None, `...`, a slice, an int, an Array of integers or of bools, or an ndarray of bools that is a constant."""
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return part
+    if isinstance(part, Array):
+        behind = part.weak is int and (part.leaf is not None or recorder.numbers_behind(part._node))
+        return operator.index(part) if behind else part
+    if isinstance(part, (bool, np.bool_)):
+        return np.asarray(part)
+    if isinstance(part, np.ndarray):
+        return as_array(recorder, part)
+    if isinstance(part, (list, tuple, range)):
+        return _sequence(recorder, part)
+    try:
+        return operator.index(part)
+    except TypeError:
+        raise IndexError(BAD_INDEX) from None
+
+
+def _sequence(recorder: Recorder, part: Sequence[Any]) -> Any:
+    if any(isinstance(one, Array) for one in part):
+        return as_array(recorder, part)
+    value = np.asarray(part)
+    if value.dtype == bool:
+        return value
+    if not value.size:
+        value = value.astype("i8")
+    if value.dtype.kind not in "iu":
+        raise IndexError(BAD_INDEX if value.dtype.kind in "USO" else NOT_INTEGERS)
+    return held(recorder, value)
+
+
+def entries(array: Array, key: Any) -> list[Any]:
+    """The index with slices behind its ellipsis, which keeps what stands around it apart even where it is nothing; each entry understood, and
+    constant masks as the places that they hold."""
+    parts = [understood(array.recorder, part) for part in (key if isinstance(key, tuple) else (key,))]
+    if sum(part is Ellipsis for part in parts) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    taken = sum(axes_of(part) for part in parts)
+    if taken > array.ndim:
+        raise IndexError(f"too many indices for array: array is {array.ndim}-dimensional, but {taken} were indexed")
+    if not any(part is Ellipsis for part in parts):
+        parts.append(Ellipsis)
+    at = next(place for place, part in enumerate(parts) if part is Ellipsis)
+    filled = [*parts[:at], Ellipsis, *[slice(None)] * (array.ndim - taken), *parts[at + 1 :]]
+    result: list[Any] = []
+    axis = 0
+    for part in filled:
+        if is_mask(part):
+            check_mask(array, part, axis)
+        result += _places_of(array.recorder, part) if type(part) is np.ndarray and part.ndim else [part]
+        axis += axes_of(part)
+    return result
+
+
+def _places_of(recorder: Recorder, mask: np.ndarray) -> list[Array]:
+    return [held(recorder, places) for places in mask.nonzero()]
+
+
+def axes_of(part: Any) -> int:
+    """How many axes of the array an entry takes."""
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if is_mask(part) else 1
+
+
+def is_mask(part: Any) -> bool:
+    return isinstance(part, (Array, np.ndarray)) and part.dtype == np.bool_
+
+
+def is_places(part: Any) -> bool:
+    return isinstance(part, (Array, np.ndarray))
+
+
+def check_mask(array: Array, mask: Any, axis: int) -> None:
+    """NumPy's error where a mask does not fit the axes from `axis` on."""
+    for extent, given in zip(array.shape[axis:], mask.shape, strict=False):
+        if extent != given:
+            raise IndexError(
+                f"boolean index did not match indexed array along axis {axis}; size of axis is {extent} but size of corresponding "
+                f"boolean axis is {given}"
+            )
+        axis += 1
+
+
+def planned(array: Array, parts: list[Any]) -> Plan:
+    """The plan of an index with integer arrays; `parts` as `entries` gives them."""
+    from numfuse.compiler.trace.indexing import basic_view
+
+    recorder = array.recorder
+    basic: list[Any] = []
+    arrays: list[tuple[Array, int, int]] = []  # places, their axis in the view, and in the array
+    fancy: list[int] = []  # the entries that NumPy broadcasts together: integers among them
+    seen = axis = 0
+    before = None
+    for number, part in enumerate(parts):
+        if type(part) is np.ndarray:  # a single bool: a new axis of one element, or none
+            basic.append(None)
+            arrays.append((held(recorder, np.zeros(int(part), "i8")), seen, axis))
+        elif isinstance(part, Array):
+            basic.append(slice(None))
+            arrays.append((part, seen, axis))
+        else:
+            basic.append(part)
+        if is_places(part) or type(part) is int:
+            before = seen if before is None else before
+            fancy.append(number)
+        seen += type(part) is not int and part is not Ellipsis
+        axis += axes_of(part)
+    together = fancy[-1] - fancy[0] == len(fancy) - 1
+    view = basic_view(array, tuple(basic))
+    try:
+        shape = np.broadcast_shapes(*[places.shape for places, _, _ in arrays])
+    except ValueError:
+        told = " ".join(str(places.shape).replace(" ", "") for places, _, _ in arrays if places.ndim)
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {told} "
+        ) from None
+    nodes = [
+        place_node(recorder, places, view.shape[k], original, checked=size_of(shape) > 0)
+        for places, k, original in arrays
+    ]
+    shows = all(places.scalar for places, _, _ in arrays if places.ndim)
+    axes = tuple([k for _, k, _ in arrays])
+    return Plan(view, nodes, axes, (before or 0) if together else 0, shows)
+
+
+def read(array: Array, parts: list[Any], ellipsis: bool) -> Array:
+    """`array[...]` with integer arrays among the entries: a copy, or for integers that are known at run time alone a view."""
+    plan = planned(array, parts)
+    if plan.shows and plan.shape:
+        kept = tuple([stride for a, stride in enumerate(plan.view.strides) if a not in plan.axes])
+        step = ("gather", {"places": tuple(plan.places), "axes": plan.axes, "at": plan.at})
+        return Array(array.recorder, plan.view.storage, plan.read(), (*plan.view.steps, step), kept)
+    return fresh(array.recorder, plan.read(), scalar=not ellipsis)
+
+
+def scattered(
+    recorder: Recorder, base: Node, value: Node, places: Sequence[Node], axes: Shape, at: int, combine: str = ""
+) -> Node:
+    """`base` with `value`, which has the shape of what is read there, at these places."""
+    if any(place.shape for place in places) or combine:
+        return recorder.make("scatter", base, value, *places, axes=axes, at=at, combine=combine)
+    ndim = len(base.shape)
+    tests = [
+        recorder.make("equal", iota(recorder, base.shape[axis], axis, ndim), place)
+        for axis, place in zip(axes, places, strict=True)
+    ]
+    here = tests[0]
+    for test in tests[1:]:
+        here = recorder.make("logical_and", here, test)
+    shape = tuple([1 if a in axes else n for a, n in enumerate(base.shape)])
+    return recorder.make("where", here, recorder.make("reshape", value, shape=shape), base)
+
+
+def write(array: Array, parts: list[Any], value: Node) -> None:
+    """`array[...] = value` with integer arrays among the entries; `value` has the array's dtype."""
+    plan = planned(array, parts)
+    recorder, shape = array.recorder, plan.shape
+    node = fitted(recorder, value, shape)
+    plan.view.write(scattered(recorder, plan.view.node, node, plan.places, plan.axes, plan.at))
+
+
+def fitted(recorder: Recorder, value: Node, shape: Shape, told_as: str = "") -> Node:
+    """`value` broadcast to what an index with arrays names, with NumPy's error, or the one given."""
+    given = value.shape
+    while len(value.shape) > len(shape) and value.shape[0] == 1:
+        value = recorder.make("reshape", value, shape=value.shape[1:])
+    try:
+        fits = np.broadcast_shapes(value.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        told = str(given).replace(" ", ""), str(shape).replace(" ", "")
+        raise ValueError(
+            told_as
+            or f"shape mismatch: value array of shape {told[0]} could not be broadcast to indexing result of shape {told[1]}"
+        )
+    return broadcast_node(recorder, value, shape)

@@ -1,0 +1,54 @@
+"""What the fuzzer has found, cut down by hand: arguments, statements and result, with `|` between them."""
+
+from __future__ import annotations
+
+from tests.fuzz.program import Program, Statement
+
+TEXT = """
+x0 = array('f4', (7,)) | v1 = x0.view(); v1 += 1 | x0
+x0 = scalar('u8') | v1 = x0.imag | v1
+x0 = scalar('f8') | v1 = x0.reshape(-1); v1 += 1 | x0, v1
+x0 = scalar('f8') | v1 = x0[None]; v1 += 1; v2 = np.atleast_1d(x0); v2 *= 3 | x0, v1, v2
+x0 = array('f8', (3, 4)) | v1 = np.mean(x0); v2 = np.asarray(v1); np.copyto(v2, 3) | v1, v2
+x0 = array('f8', (3, 4)) | v1 = np.mean(x0); v2 = np.atleast_1d(v1); v3 = bump(v2, 1) | v1, v2, v3
+x0 = array('u4', (), 5) | v1 = np.rint(x0.astype('f8')); v2 = v1.reshape(-1); v3 = np.asarray(v2); v3 += 3; v4 = np.squeeze(v1) | v1, v3, v4
+x0 = array('u2', (), 78) | v1 = np.add.reduce(x0) | v1
+x0 = array('f8', (1,)) | v1 = np.fmin.reduce(x0); v2 = np.fmax.reduce(x0) | v1, v2
+x0 = array('u8', (1, 3)) | v1 = np.bitwise_xor.reduce(x0, axis=0) | v1
+x0 = array('f4', (5, 1)) | v1 = np.dot(x0, 2); v2 = np.inner(x0, 0.5) | v1, v2
+x0 = array('f2', (3, 4)) | v1 = np.dot(x0.sum(), 2) | v1
+x0 = array('u1', (7,), 69) | v1 = np.ravel(x0[::-2, None]); v1 += 1 | v1, x0
+x0 = array('u2', (4,), 67, 'tame', 'strided') | v1 = x0.ravel(); v1 *= 2 | x0
+x0 = array('f8', (3, 4)) | v1 = x0.T + 1; v2 = v1.ravel(); v2 += 1 | v1, v2
+x0 = array('f8', (3, 4)) | v1 = x0.T + 1; v2 = v1.reshape(2, 6); v2 += 1 | v1, v2
+x0 = array('f8', (2, 3, 4)) | v1 = np.exp(x0.transpose(2, 0, 1) * 0).sum(1); v2 = v1.reshape(-1); v2 += 1 | v1, v2
+x0 = array('f8', (3, 4)) | v1 = np.copy(x0.T); v2 = x0.T.copy(); v3 = v1.ravel(); v4 = v2.ravel(); v3 += 1; v4 += 1 | v1, v2
+x0 = array('f8', (3, 4)) | v1 = x0.T.astype('f4'); v2 = np.concatenate([x0.T, x0.T]); v3 = v1.ravel(); v4 = v2.ravel(); v3 += 1; v4 += 1 | v1, v2
+x0 = array('f8', (3, 4)) | v1 = np.where(x0.T > 0, x0.T, 0); v2 = np.zeros_like(x0.T); v3 = v1.ravel(); v4 = v2.ravel(); v3 += 1; v4 += 1 | v1, v2
+x0 = array('u1', ()) | v1 = np.nan_to_num(x0); v2 = np.nan_to_num(x0 / 2) | v1, v2
+x0 = scalar('f4', 95) | v1 = np.nan_to_num(x0) | v1
+x0 = array('i2', (2, 3)) | v1 = np.concatenate((x0, 1), axis=None); v2 = np.concatenate((0.5, x0), axis=None) | v1, v2
+x0 = array('f8', (2, 3)) | v1 = np.amax(x0, 0) - np.amin(x0) | v1
+x0 = array('f4', (1, 1)) | v1 = x0[:-1].mean(); v2 = x0[:-1].var() | v1, v2
+x0 = array('?', (2, 3)) | np.copyto(x0, 3) | x0
+x0 = array('i4', (2, 3)) | np.copyto(x0, 3); np.copyto(x0[0], True) | x0
+x0 = scalar('u8', 10) | v1 = x0 * 1.5; v2 = np.full((4, 2), v1); v3 = np.arctan2(v2, v2[..., :-1] + 0.3) | v3
+x0 = array('f4', (5, 3), 17, 'rough'); x1 = array('f8', (3,)) | v1 = np.sum(x0, axis=0, out=x1) | v1, x1
+x0 = scalar('c16', 38) | v1 = x0[...]; np.copyto(v1, 1) | x0, v1
+x0 = 0.5 | v1 = np.array([[x0, 1], [2, x0]]); v2 = np.full((1, 4), x0); v2 += 1 | v1, v2
+x0 = array('u2', (3,)); x1 = -2 | v1 = x0 >= x1; v2 = x1 == x0 | v1, v2
+x0 = array('u1', (3,)); x1 = 3 | v1 = x0 > x1 - 5; v2 = x0 + (x1 + 1) | v1, v2
+x0 = array('u1', (3,)); x1 = 3 | v1 = x0 + (x1 - 5) | v1
+x0 = array('u8', (3,), 0, 'wild'); x1 = -3 | v1 = x0 > x1; v2 = np.less(x1, x0) | v1, v2
+x0 = array('f4', (3,)); x1 = 2 | v1 = x0 > x1; v2 = x0 * (x1 + 1) | v1, v2
+"""
+
+
+def read(line: str) -> Program:
+    arguments, statements, results = (part.strip() for part in line.split(" | "))
+    given = [part.split(" = ", 1) for part in arguments.split("; ") if part]
+    steps = [Statement(part, part.split(" = ")[0] if " = " in part else "") for part in statements.split("; ")]
+    return Program(tuple((name, source) for name, source in given), tuple(steps), tuple(results.split(", ")))
+
+
+FOUND = {line: read(line) for line in TEXT.strip().splitlines()}

@@ -1,0 +1,121 @@
+"""Random index tuples for property tests: integers, slices, new axes, ellipses, arrays of integers and of bools, as NumPy allows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+SHAPES = ((5,), (1,), (0,), (3, 4), (4, 1), (2, 3, 4), (3, 0, 2), (2, 1, 3, 2))
+
+
+@st.composite
+def indexed(draw: st.DrawFn, wrong: bool = True) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """An array and an index of it: mostly lawful, now and then (`wrong`) out of bounds or of shapes that do not fit."""
+    shape = draw(st.sampled_from(SHAPES))
+    dtype = draw(st.sampled_from(["f8", "f4", "i4", "?"]))
+    x = (np.arange(np.prod(shape, dtype=int)).reshape(shape) % 7 - 3).astype(dtype)
+    if draw(st.booleans()):
+        x = np.asfortranarray(x)
+    places = draw(st.sampled_from([(), (1,), (3,), (2, 3), (1, 3), (0,), (2, 1)]))
+    key: list[Any] = []
+    axis, ellipsis = 0, False
+    while True:
+        kind = draw(
+            st.sampled_from(["stop", "int", "slice", "array", "array", "none", "ellipsis", "mask", "bool", "scalar"])
+        )
+        if kind == "stop" or len(key) > 6:
+            break
+        if kind == "none":
+            key.append(None)
+        elif kind == "ellipsis" and not ellipsis:
+            key.append(Ellipsis)
+            ellipsis = True
+            left = len(shape) - axis
+            axis += draw(st.integers(0, left))
+        elif kind == "bool":
+            if draw(st.integers(0, 3)) == 0:
+                key.append(draw(st.booleans()))
+        elif axis < len(shape):
+            taken = draw(_entry(kind, shape, axis, places, wrong))
+            key.append(taken)
+            axis += taken.ndim if isinstance(taken, np.ndarray) and taken.dtype == bool else 1
+    if ellipsis:  # what stands behind it counts from the end
+        at = next(k for k, part in enumerate(key) if part is Ellipsis)
+        if any(part is not None and not isinstance(part, bool) for part in key[at + 1 :]) and axis != len(shape):
+            key = key[: at + 1]
+    return x, tuple(key)
+
+
+@st.composite
+def _entry(draw: st.DrawFn, kind: str, shape: tuple[int, ...], axis: int, places: tuple[int, ...], wrong: bool) -> Any:
+    extent = shape[axis]
+    least, most = (-extent, extent - 1) if extent else (0, 0)
+    if wrong and draw(st.integers(0, 30)) == 0:
+        least, most = -extent - 2, extent + 2
+    if kind == "int" and extent:
+        return draw(st.integers(least, most))
+    if kind == "scalar" and extent:
+        value = np.asarray(draw(st.integers(least, most)), draw(st.sampled_from(["i8", "i4"])))
+        return value if draw(st.booleans()) else value[()]
+    if kind == "array" and extent:
+        given = places[draw(st.integers(0, len(places))) :] if draw(st.booleans()) else places
+        numbers = draw(st.lists(st.integers(least, most), min_size=int(np.prod(given)), max_size=int(np.prod(given))))
+        return np.array(numbers, draw(st.sampled_from(["i8", "i8", "i4", "i1"]))).reshape(given)
+    if kind == "mask":
+        count = draw(st.integers(1, len(shape) - axis))
+        flags = draw(st.lists(st.booleans(), min_size=0, max_size=8))
+        size = int(np.prod(shape[axis : axis + count]))
+        return np.resize(np.array([*flags, True], bool), size).reshape(shape[axis : axis + count])
+    return slice(
+        draw(st.none() | st.integers(-5, 5)),
+        draw(st.none() | st.integers(-5, 5)),
+        draw(st.sampled_from([None, 1, 2, -1, -2])),
+    )
+
+
+def told_apart(key: tuple[Any, ...], traced: bool) -> tuple[list[np.ndarray], list[Any]]:
+    """The arrays of integers of an index, as arguments, and the index with their numbers (`Ref`) in place; without `traced`, lists."""
+    arrays: list[np.ndarray] = []
+    parts: list[Any] = []
+    for part in key:
+        if isinstance(part, np.ndarray) and part.dtype == bool:
+            parts.append(part.tolist())
+        elif isinstance(part, (np.ndarray, np.integer)) and traced:
+            parts.append(Ref(len(arrays)))
+            arrays.append(part)
+        else:
+            parts.append(part.tolist() if isinstance(part, np.ndarray) else part)
+    return arrays, parts
+
+
+class Ref:
+    """An argument's place."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def filled(parts: list[Any], arrays: Any) -> tuple[Any, ...]:
+    return tuple([arrays[part.number] if isinstance(part, Ref) else part for part in parts])
+
+
+def outcome(function: Any, *arguments: Any) -> Any:
+    """What a call gives: its value, or the type and message of its error (the line that numfuse adds left out)."""
+    try:
+        return function(*arguments)
+    except (IndexError, ValueError, TypeError) as error:
+        told = str(error).partition("\n")[0].strip()
+        return type(error).__name__, told
+
+
+def same(got: Any, wanted: Any) -> None:
+    if isinstance(wanted, tuple):
+        # where several entries are wrong, NumPy and numfuse may name different ones
+        several = got[0] == wanted[0] == "IndexError" and "out of bounds" in got[1] + wanted[1]
+        assert got == wanted or several, (got, wanted)
+        return
+    assert not isinstance(got, tuple), (got, wanted)
+    assert (np.shape(got), got.dtype, type(got)) == (wanted.shape, wanted.dtype, type(wanted))
+    np.testing.assert_array_equal(got, wanted)
