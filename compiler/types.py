@@ -128,8 +128,13 @@ def broadcast(*shapes: Shape) -> Shape:
     first = shapes[0]
     if all(shape == first for shape in shapes):
         return first
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        told = " ".join(str(shape).replace(" ", "") for shape in shapes)
-        raise ValueError(f"operands could not be broadcast together with shapes {told} ") from None
+    ndim = max(len(shape) for shape in shapes)
+    result = [1] * ndim
+    for shape in shapes:
+        for axis, extent in enumerate(shape, ndim - len(shape)):
+            if result[axis] == 1:
+                result[axis] = extent
+            elif extent not in (1, result[axis]):
+                told = " ".join(str(shape).replace(" ", "") for shape in shapes)
+                raise ValueError(f"operands could not be broadcast together with shapes {told} ")
+    return tuple(result)

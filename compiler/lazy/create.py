@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.calls import known_array
-from numfuse.compiler.lazy.recorder import LazyRecorder, recorder_of
+from numfuse.compiler.lazy.recorder import REFUSALS, LazyRecorder, recorder_of
 from numfuse.compiler.lazy.standard import to_device
 from numfuse.compiler.trace import creation
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.ufuncs import broadcast_node
 from numfuse.compiler.types import DTYPE_NAMES, supported
 from numfuse.runtime.cuda.array import DeviceArray
+
+EXCHANGE = ("__dlpack__", "__cuda_array_interface__")
 
 
 def asarray(x: Any, dtype: Any = None, *, device: str | None = None, copy: bool | None = None) -> Any:
@@ -41,10 +43,13 @@ def of(x: Any, dtype: Any = None, device: str | None = None, copy: bool | None =
     """As `asarray`, but where the element type is not supported the result is NumPy's array."""
     if isinstance(x, Array):
         return _again(x, dtype, device, copy)
-    if creation.holds_traced(x):
+    if creation.holds_traced(x) and (dtype is None or np.dtype(dtype) in DTYPE_NAMES):
         recorder = first_recorder((x,), device)
-        return creation.array(recorder, np.array, x, dtype)
-    if not isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex)):
+        try:
+            return creation.array(recorder, np.array, x, dtype)
+        except REFUSALS:
+            return recorder.on_host(np.array, (x, dtype), {}, "a nested list")
+    if not isinstance(x, (np.ndarray, np.generic)) and any(hasattr(x, name) for name in EXCHANGE):
         x = known_array(x)
     if isinstance(x, DeviceArray) and device in (None, "cuda"):
         recorder = recorder_of("cuda")
@@ -84,7 +89,7 @@ def first_of(value: Any) -> LazyRecorder | None:
 
 
 def array(
-    x: Any,
+    object: Any,
     dtype: Any = None,
     *,
     copy: bool | None = True,
@@ -92,7 +97,11 @@ def array(
     subok: bool = False,
     ndmin: int = 0,
     like: Any = None,
+    **more: Any,
 ) -> Any:
+    if more or isinstance(copy, str):  # `ndmax`, or an error
+        return first_recorder((object,)).on_host(np.array, (object, dtype), {"copy": copy, "ndmin": ndmin, **more})
+    x = object
     made = of(x, dtype, None, copy if isinstance(x, Array) or copy is not True else None)
     least = ndmin - made.ndim
     made = made if not isinstance(made, Array) or not made.scalar else made.reshape(made.shape)
@@ -100,7 +109,7 @@ def array(
 
 
 def as_array(
-    x: Any,
+    a: Any,
     dtype: Any = None,
     order: Any = None,
     *,
@@ -108,11 +117,12 @@ def as_array(
     copy: bool | None = None,
     like: Any = None,
 ) -> Any:
-    return _not_scalar(of(x, dtype, device, copy))
+    return _not_scalar(of(a, dtype, device, copy))
 
 
-def contiguous(x: Any, dtype: Any = None, *, like: Any = None) -> Any:
-    return np.atleast_1d(of(x, dtype))
+def contiguous(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    made = np.atleast_1d(of(a, dtype))
+    return made if made.flags.c_contiguous else made.copy()
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:

@@ -112,7 +112,9 @@ def _through_views(pending: Pending) -> None:
             value = source.params["value"] if source.op == "constant" else source.value  # type: ignore[attr-defined]
         made[node] = operator(node.op).reference(value, **node.params)
     for node in pending.outputs:
-        node.become(made[node])
+        value = made[node]
+        spread = any(stride == 0 and extent > 1 for stride, extent in zip(value.strides, value.shape, strict=True))
+        node.become(np.array(value, order="C") if spread else value)
 
 
 def _describe(pending: Pending) -> None:
@@ -151,7 +153,15 @@ def _source(pending: Pending, node: Any) -> Hashable:
 
 
 def _compile(device: str, pending: Pending, varying: set[int]) -> tuple[Any, Lowered]:
-    """The graph without the values, which must not be kept alive by it."""
+    """The graph as something to call with its inputs' values."""
+    graph, layouts = _graph(pending, varying)
+    log.message("compile", f"a lazy graph of {len(pending.nodes)} nodes")
+    lowered = lower_graph(graph, layouts, device, None)
+    return lowered.device.compile(lowered.program, {}), lowered
+
+
+def _graph(pending: Pending, varying: set[int]) -> tuple[Graph, list[Layout | None]]:
+    """The graph without the values, which must not be kept alive by it, and how its inputs lie."""
     new: dict[Any, Node] = {node: Node("input", (), {}, node.shape, node.dtype) for node in pending.inputs}
     layouts = list(pending.layouts)
     nodes: list[Node] = []
@@ -171,7 +181,4 @@ def _compile(device: str, pending: Pending, varying: set[int]) -> tuple[Any, Low
         nodes.append(new[node])
     numbers = [new[pending.numbers[place]] for place in sorted(varying)]
     inputs = [new[node] for node in pending.inputs] + numbers
-    graph = Graph("lazy", inputs, nodes, [new[node] for node in pending.outputs])
-    log.message("compile", f"a lazy graph of {len(pending.nodes)} nodes")
-    lowered = lower_graph(graph, layouts, device, None)
-    return lowered.device.compile(lowered.program, {}), lowered
+    return Graph("lazy", inputs, nodes, [new[node] for node in pending.outputs]), layouts

@@ -76,6 +76,12 @@ class LazyUfunc:
     def __repr__(self) -> str:
         return repr(self._ufunc)
 
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._ufunc
+
+    def __hash__(self) -> int:
+        return hash(self._ufunc)
+
     def __reduce__(self) -> Any:
         return self._ufunc.__reduce__()
 

@@ -175,7 +175,9 @@ class LazyRecorder(Recorder):
             raise
         except REFUSALS as error:
             return self.on_host(*call, str(error))
-        return made if type(made) is Array else self.lifted(made, call)
+        if type(made) is not Array:
+            return self.lifted(made, call)
+        return made if made.weak is None else self.value(made)  # np.allclose and its kin give Python's bools
 
     def on_host(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], reason: str | None = None

@@ -50,6 +50,8 @@ def set_item(array: Array, key: Any, value: Any) -> None:
         advanced.write(array, parts, node)
         return
     target = basic_view(array, key if parts is None else tuple(parts))
+    if isinstance(value, (list, tuple)) and not target.shape and not any(part is Ellipsis for part in keys):
+        raise ValueError("setting an array element with a sequence.")
     while len(node.shape) > target.ndim and node.shape[0] == 1:  # NumPy drops leading axes of one element
         node = recorder.make("reshape", node, shape=node.shape[1:])
     if broadcast(node.shape, target.shape) != target.shape:

@@ -94,6 +94,9 @@ class Flags:
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name.lower())
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Flags) and vars(self) == vars(other)
+
 
 class Flat:
     """ndarray.flat of a traced array: its elements in C order."""

@@ -93,7 +93,7 @@ def round_(recorder: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Ar
     array = as_array(recorder, a)
     kwargs = {} if out is None else {"out": (out,)}
     if array.dtype.kind in "iu" and decimals >= 0:
-        return shapes.copy(recorder, array)
+        return shapes.copy(recorder, array) if out is None else call_ufunc(recorder, np.positive, (array,), kwargs)
     if array.dtype.kind == "c":
         raise UnsupportedFunction("np.round of complex arrays is not supported; round the real and imaginary parts")
     if decimals == 0:
@@ -136,10 +136,18 @@ def copyto(recorder: Recorder, dst: Any, src: Any, casting: Any = "same_kind", w
 def isclose(
     recorder: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
-    x, y = as_array(recorder, a), as_array(recorder, b)
-    near: Any = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y))
+    x, y = _number_or_array(recorder, a), _number_or_array(recorder, b)
+    if isinstance(y, Array) and y.weak is None and y.dtype.kind in "biu":
+        y = y.astype("f8")
+    near: Any = abs(x - y) <= (atol + rtol * abs(y))
     result = (near & np.isfinite(y)) | (x == y)
     return result | (np.isnan(x) & np.isnan(y)) if equal_nan else result
+
+
+def _number_or_array(recorder: Recorder, value: Any) -> Any:
+    """Python's numbers stay weak."""
+    plain = isinstance(value, (int, float, complex)) and not isinstance(value, (np.generic, Array))
+    return value if plain else as_array(recorder, value)
 
 
 def part(name: str) -> Implementation:

@@ -194,6 +194,8 @@ def variance(
     """As `np.var`: the mean of the squared distances from the mean, in two passes."""
     array = as_array(recorder, a)
     if correction is not NOT_GIVEN:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     where = True if where is NOT_GIVEN else where
     if dtype is None and array.dtype.kind in "biu":

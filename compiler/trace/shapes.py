@@ -151,7 +151,13 @@ def flip(recorder: Recorder, m: Any, axis: Any = None) -> Array:
 
 def rot90(recorder: Recorder, m: Any, k: int = 1, axes: Any = (0, 1)) -> Array:
     array = as_array(recorder, m)
-    first, second = (normalize(a, array.ndim) for a in axes)
+    if len(axes) != 2:
+        raise ValueError("len(axes) must be 2.")
+    first, second = (operator.index(a) % array.ndim if -array.ndim <= a < array.ndim else None for a in axes)
+    if first is None or second is None:
+        raise ValueError(f"Axes={tuple(axes)} out of range for array of ndim={array.ndim}.")
+    if first == second:
+        raise ValueError("Axes must be different.")
     k %= 4
     if k == 0:
         return array[...]
@@ -299,6 +305,10 @@ def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
 
 def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1) -> Array:
     array = as_array(recorder, a)
+    if n == 0:
+        return array
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
     k = (slice(None),) * normalize(axis, array.ndim)
     for _ in range(n):
         ufunc = np.not_equal if array.dtype.kind == "b" else np.subtract

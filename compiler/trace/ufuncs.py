@@ -12,6 +12,7 @@ from numfuse.compiler.graph import NO_PARAMS, Node, constant
 from numfuse.compiler.index import kept_order
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
+from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.entry import entry, same
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
@@ -33,6 +34,7 @@ PARTS: dict[np.ufunc, tuple[str, str]] = {
     np.frexp: ("frexp_mantissa", "frexp_exponent"),
 }
 KIND_OF_WEAK = {"b": bool, "i": int, "f": float, "c": complex}
+NEGATIVE_POWER = "Integers to negative integer powers are not allowed."
 REDUCTIONS: dict[np.ufunc, str] = {
     np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min", np.fmax: "fmax_reduce", np.fmin: "fmin_reduce",
     np.logical_or: "any", np.logical_and: "all", np.bitwise_and: "and_reduce", np.bitwise_or: "or_reduce",
@@ -80,6 +82,10 @@ def captured(recorder: Recorder, value: Any) -> Array:
 
             return stack(recorder, [as_array(recorder, part) for part in value], 0)
         value = np.asarray(value)
+    if type(value) not in (np.ndarray, np.memmap):
+        raise UnsupportedFunction(
+            f"a {type(value).__name__} is not computed with like an ndarray; take np.asarray of it"
+        )
     supported(value.dtype)
     known = recorder.arrays.get(id(value))
     if known is None:
@@ -192,11 +198,16 @@ def _promotes_as(operand: Array, every_weak: bool) -> Any:
 def _power(recorder: Recorder, nodes: tuple[Node, ...], shape: Shape, dtype: np.dtype) -> Node | None:
     """Integer powers with a known exponent; NumPy refuses negative ones."""
     base, exponent = nodes
-    if dtype.kind not in "iu" or exponent.op != "constant" or exponent.shape:
+    if dtype.kind not in "iu":
+        return None
+    if exponent.op != "constant" or exponent.shape:
+        if dtype.kind == "i":
+            negative = recorder.make("less", exponent, recorder.constant(0, exponent.dtype))
+            check(recorder, negative, exponent, lambda value: ValueError(NEGATIVE_POWER))
         return None
     value = int(exponent.params["value"])
     if value < 0:
-        raise ValueError("Integers to negative integer powers are not allowed.")
+        raise ValueError(NEGATIVE_POWER)
     return recorder.emit("integer_power", (base,), shape, dtype, {"exponent": value})
 
 
