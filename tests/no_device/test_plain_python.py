@@ -15,7 +15,7 @@ from numfuse.runtime.reference import run_as_python
 
 import numfuse as nf
 from tests.functions import CASES, close
-from tests.programs import compare, programs
+from tests.random_programs import compare, programs
 
 
 def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
