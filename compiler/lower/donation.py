@@ -40,6 +40,4 @@ def _safe(program: Program, argument: int, result: int) -> bool:
 
 def _element_by_element(phase: Phase, argument: int, result: int) -> bool:
     """Whether the kernel reads the argument only at the element that it writes there next."""
-    reads = {place for place, number in enumerate(phase.values) if number == argument}
-    writes = {place for place, number in enumerate(phase.values) if number == result}
-    return all((read, write) in phase.in_place for read in reads for write in writes)
+    return not {argument, result} <= set(phase.values) or (argument, result) in phase.in_place

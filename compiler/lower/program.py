@@ -54,8 +54,10 @@ class Phase:
     source: Source
     extents: dict[str, int]
     values: list[int]
+    offsets: list[int]
+    """For each argument, the element at which the pointer starts."""
     in_place: frozenset[tuple[int, int]] = frozenset()
-    """Pairs of parameters (one read, one written) that may be the same memory."""
+    """Pairs of values (one read, one written) that may be the same memory."""
 
 
 @dataclass
@@ -132,7 +134,22 @@ class Program:
         return [step.node.op for step in self.steps if isinstance(step, LibraryStep)]
 
 
-Launch = tuple[Source, dict[str, int], frozenset[tuple[int, int]]]
+@dataclass(frozen=True)
+class Launch:
+    """A printed kernel. `parameters`: for each, the place of its array among the fused node's operands and results, and its first element."""
+
+    source: Source
+    extents: dict[str, int]
+    parameters: list[tuple[int, int]]
+    in_place: frozenset[tuple[int, int]]
+
+    def phase(self, places: Sequence[int]) -> Phase:
+        values = [places[place] for place, _ in self.parameters]
+        offsets = [start for _, start in self.parameters]
+        pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
+        return Phase(self.source, self.extents, values, offsets, pairs)
+
+
 PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, Source, dict[str, int]]]
 """A target's way from a fused node and its buffers to printed source and a launch shape."""
 
@@ -196,9 +213,8 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        source, extents, in_place = launch
         nbytes = sum(self.values[number].nbytes for number in set(places))
-        kernel = LoweredKernel(source.name, node, [Phase(source, extents, places, in_place)], nbytes, flops_of(body))
+        kernel = LoweredKernel(launch.source.name, node, [launch.phase(places)], nbytes, flops_of(body))
         self.steps.append(KernelStep(kernel))
 
     def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
@@ -218,7 +234,8 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            self.printed[structure] = None if kernel.empty else (source, extents, in_place_pairs(kernel))
+            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel))
+            self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 
     def _buffer(self, inner: Node, number: int) -> Buffer:
