@@ -204,10 +204,11 @@ class Kernel:
         """Whether there are no rows, and so nothing to do."""
         return any(axis.extent == 0 for axis in self.rows)
 
-    def rebase(self) -> None:
+    def rebase(self, grain: int = 1) -> None:
         """Lets each pointer start at the first element that it reads or writes: then kernels for different rows are the same code.
 
-        Accesses that move differently with the loops (`x[n * i + j]` and `x[n * i + 5]`) get pointers of their own.
+        Accesses that move differently with the loops (`x[n * i + j]` and `x[n * i + 5]`) get pointers of their own. `grain`: the pointers move by
+        so many bytes, for machines that read neighbours at once.
         """
         if self.empty:
             self.parameters = [(place, 0) for place in range(len(self.buffers))]
@@ -215,7 +216,7 @@ class Kernel:
         first: dict[tuple[Buffer, frozenset[tuple[Atom, int]]], int] = {}
         for buffer, index in self.accesses:
             key = buffer, frozenset(index.terms)
-            low = index.bounds[0]
+            low = index.bounds[0] - index.bounds[0] % max(grain // buffer.dtype.itemsize, 1)
             first[key] = min(first.get(key, low), low)
         moved: dict[tuple[Buffer, frozenset[tuple[Atom, int]]], Buffer] = {}
         buffers: list[Buffer] = []

@@ -67,7 +67,6 @@ class Builder:
             self._loop(key[1], key[2], items[key])
         for node, index, buffer in at_the_end:
             self._store(node, index, buffer, self.scopes[-1])
-        kernel.rebase()
         kernel.collapse()
         return kernel
 
