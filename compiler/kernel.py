@@ -33,6 +33,8 @@ class Buffer:
     output: bool
     aligned: bool = True
     """Whether its first element stands at a multiple of 16 bytes."""
+    first: int = 0
+    """Where its first element stands in the memory that the kernel is given."""
 
 
 ValueKind = Literal["load", "constant", "place", "apply", "result", "kept"]
@@ -222,7 +224,7 @@ class Kernel:
         buffers: list[Buffer] = []
         for place, buffer in enumerate(self.buffers):
             groups = [(key, low) for key, low in first.items() if key[0] is buffer]
-            if not groups or any(low <= 0 for _, low in groups):
+            if any(low <= 0 for _, low in groups):  # what nobody reads or writes is not passed
                 buffers.append(buffer)
                 self.parameters.append((place, 0))
             for key, low in groups:
@@ -242,6 +244,19 @@ class Kernel:
                 if key in moved:
                     statement.buffer, statement.index = moved[key], statement.index - first[key]
         self.__dict__.pop("accesses", None)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes read and written, as far as arrays are touched at all; each element is counted once."""
+        touched: dict[tuple[int, frozenset[tuple[Atom, int]]], int] = {}
+        whole: dict[int, int] = {}
+        places = [place for place, _ in self.parameters]
+        array = dict(zip(self.buffers, places, strict=True))
+        for buffer, index in self.accesses:
+            key = array[buffer], frozenset(index.terms)
+            touched[key] = size_of([axis.extent for axis in index.axes]) * buffer.dtype.itemsize
+            whole[array[buffer]] = size_of(buffer.shape) * buffer.dtype.itemsize
+        return sum(min(whole[place], sum(size for (of, _), size in touched.items() if of == place)) for place in whole)
 
     def collapse(self) -> None:
         """Finds the runs of axes that every index walks as one axis, so that one loop does for them."""

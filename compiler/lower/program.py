@@ -116,7 +116,7 @@ class Program:
     steps: list[Step]
     results: list[int]
     copied: list[bool] = field(default_factory=list)
-    """For each result, whether it is a copy of its value: of an argument's memory, or of another result's."""
+    """For each result, whether it is a copy of its value: of an argument's memory (unless it was written to), or of another result's."""
     workspace: int = 0
     """Bytes."""
     layouts: dict[int, Layout | None] = field(default_factory=dict)
@@ -142,6 +142,7 @@ class Launch:
     extents: dict[str, int]
     parameters: list[tuple[int, int]]
     in_place: frozenset[tuple[int, int]]
+    nbytes: int
 
     def phase(self, places: Sequence[int]) -> Phase:
         values = [places[place] for place, _ in self.parameters]
@@ -165,15 +166,23 @@ class Lowering:
         self.names = Names(())
         self.printed: dict[Hashable, Launch | None] = {}
         self.sources: dict[str, Source] = {}
+        self.holds: dict[int, Node] = {}
+        """For each value, whose contents its memory holds by now: writes in place change that."""
         self.gets = {(node.inputs[0], node.params["result"]): node for node in graph.nodes if node.op == "get"}
 
     def run(self) -> Program:
         for place, node in enumerate(self.graph.inputs):
             self._add(node, "argument", place)
         results = {node: place for place, node in reversed(list(enumerate(self.graph.outputs)))}
+        for node in reversed(self.graph.nodes):
+            base = overwritten(node)
+            if base is not None and node in results:
+                results.setdefault(base, results[node])
         for node in self.graph.nodes:
             if node.op == "get":
                 continue
+            if operator(node.op).kind != "view":
+                self._check_contents(node.inputs)
             if node.op == "fused":
                 self._kernel(node, results)
             elif node.op == "constant":
@@ -185,6 +194,7 @@ class Lowering:
                 self._add(node, "result" if node in results else "workspace", results.get(node, 0))
                 self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], self.number[node]))
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
+        self._check_contents(self.graph.outputs)
         program.workspace = self._plan(program)
         program.copied = _shared(program)
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
@@ -194,8 +204,19 @@ class Lowering:
         self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0
     ) -> int:
         self.number[node] = len(self.values)
+        self.holds[self.number[node]] = node
         self.values.append(Value(node, place, number))
         return self.number[node]
+
+    def _check_contents(self, nodes: Sequence[Node]) -> None:
+        """That each array still is in the memory that it was put in. A failure would be a fault of fusion."""
+        for node in nodes:
+            while operator(node.op).kind == "view":
+                (node,) = node.inputs
+            if self.holds.get(self.number[node]) is not node:
+                raise RuntimeError(
+                    f"{self.graph.name}: {node!r} is read after it was overwritten in place. This is a fault of numfuse; please report it"
+                )
 
     def _kernel(self, node: Node, results: dict[Node, int]) -> None:
         body = node.params["body"]
@@ -204,7 +225,13 @@ class Lowering:
             self._buffer(inner, self.number[source]) for inner, source in zip(body.inputs, node.inputs, strict=True)
         ]
         written = []
+        base = overwritten(node)
         for place, output in enumerate(outputs):
+            if base is not None:
+                self.number[output] = self.number[base]
+                self.holds[self.number[base]] = output
+                written.append(self._slice_of(base, body.outputs[0]))
+                continue
             self._add(output, "result" if output in results else "workspace", results.get(output, 0))
             inner = body.outputs[place]
             name = "out" if len(outputs) == 1 else f"out_{place + 1}"
@@ -213,8 +240,7 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        nbytes = sum(self.values[number].nbytes for number in set(places))
-        kernel = LoweredKernel(launch.source.name, node, [launch.phase(places)], nbytes, flops_of(body))
+        kernel = LoweredKernel(launch.source.name, node, [launch.phase(places)], launch.nbytes, flops_of(body))
         self.steps.append(KernelStep(kernel))
 
     def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
@@ -234,7 +260,7 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel))
+            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes)
             self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 
@@ -244,6 +270,15 @@ class Lowering:
         strides = layout.strides if layout is not None else strides_of(inner.shape)
         aligned = layout.aligned if layout is not None else True
         return Buffer(inner.name or "x", inner.dtype, inner.shape, strides, output=False, aligned=aligned)
+
+    def _slice_of(self, base: Node, store: Node) -> Buffer:
+        """The part of an array's memory that a write in place is for. Its first element is found by `Kernel.rebase`."""
+        whole = self._buffer(store.inputs[0], self.number[base])
+        start, step = store.params["start"], store.params["step"]
+        strides = tuple([stride * by for stride, by in zip(whole.strides, step, strict=True)])
+        first = sum(stride * at for stride, at in zip(whole.strides, start, strict=True))
+        shape = store.inputs[1].shape
+        return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
 
     def _plan(self, program: Program) -> int:
         """Gives each intermediate its place in the workspace."""
@@ -274,11 +309,24 @@ def _shared(program: Program) -> list[bool]:
             origin[step.output] = origin.get(step.input, step.input)
     seen: set[int] = set()
     copied = []
-    for number in program.results:
+    for number, node in zip(program.results, program.graph.outputs, strict=True):
         memory = origin.get(number, number)
-        copied.append(memory in seen or program.values[memory].place in ("argument", "constant"))
+        value = program.values[memory]
+        lent = value.place == "constant" or (value.place == "argument" and overwritten(node) is None)
+        copied.append(memory in seen or lent)
         seen.add(memory)
     return copied
+
+
+def overwritten(node: Node) -> Node | None:
+    """The operand into whose memory a fused node writes, if it does."""
+    if node.op != "fused":
+        return None
+    body = node.params["body"]
+    (*_, last) = body.outputs
+    if operator(last.op).kind != "store":
+        return None
+    return node.inputs[body.inputs.index(last.inputs[0])]
 
 
 def touched(step: Step) -> list[int]:

@@ -10,13 +10,14 @@ import numpy as np
 from numfuse.compiler.index import Case, Index
 from numfuse.compiler.types import Shape, Spec
 
-Kind = Literal["elementwise", "reduction", "view", "guarded", "source", "contraction", "structure"]
+Kind = Literal["elementwise", "reduction", "view", "guarded", "store", "source", "contraction", "structure"]
 """How an operator reads its operands.
 
 elementwise  each element from the operands' elements at the same place, broadcast as NumPy does
 reduction    each element from all elements along `axis`
 view         each element is one element of the operand, at an index known when compiling
 guarded      as a view, but the operand and the index depend on tests (pad, concatenate, a slice written into an array)
+store        a slice written into the memory of the first operand, which nobody reads afterwards
 source       no operands: a constant, an argument, the place of an element along an axis
 contraction  a library call
 structure    made by the compiler: fused nodes and their projections
