@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,14 +109,21 @@ class Lowered:
 
 
 def lower_graph(
-    graph: Graph, layouts: Sequence[Layout | None], target_name: str, arch: str | None, traced: Traced | None = None
+    graph: Graph,
+    layouts: Sequence[Layout | None],
+    target_name: str,
+    arch: str | None,
+    traced: Traced | None = None,
+    given: Mapping[int, int] | None = None,
 ) -> Lowered:
-    """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order)."""
+    """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order). `given`: inputs whose
+    memory the program may write to, each with the output that it must hold at the end."""
     device = device_for(target_name, arch)
     target = find_target(device.name)
     trail = Trail(check=log.wanted("check"))
     with without_collector():
-        graph = optimize(graph, target, trail=trail)
+        written = {graph.inputs[place]: result for place, result in (given or {}).items()}
+        graph = optimize(graph, target, trail=trail, given=written)
         program = lower(graph, layouts, target.print_kernel)
         if target.finish is not None:
             target.finish(program)
@@ -128,8 +135,10 @@ def lower_graph(
 def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
     """Optimises a traced function for a target and prints its kernels."""
     on_device = target_name != "cpu" and (target_name != "auto" or default_target() != "cpu")
-    lowered = lower_graph(traced.graph, traced.layouts(on_device), target_name, arch, traced)
-    donate(lowered.program, traced.donated())
+    layouts = traced.layouts(on_device)
+    given = traced.given(layouts)
+    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given)
+    donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered
 
 
@@ -167,8 +176,11 @@ class Compiled:
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
-        written = [write.leaf for write in self.traced.writes if write.leaf is not None]
-        arrays = [(k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
+        written = [write.leaf for write in self.traced.writes]
+        arrays: list[tuple[int | None, Any]] = [
+            (k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)
+        ]
+        arrays += [(None, feed.captured) for feed in self.traced.feeds if feed.captured is not None]
         return any(np.may_share_memory(leaves[w], leaf) for w in written for k, leaf in arrays if k != w)
 
     # -- looking at it -----------------------------------------------------------------------------------------------
@@ -218,6 +230,9 @@ class Compiled:
 
     def run(self, leaves: Sequence[Any], call: tuple[Any, Any]) -> Any:
         """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold."""
+        for write in self.traced.writes:
+            if not getattr(getattr(leaves[write.leaf], "flags", None), "writeable", True):
+                raise ValueError("assignment destination is read-only")
         results = self.executable([read(leaves) for read in self._read])
         if self.traced.checks:
             self._look(results, leaves)
@@ -249,7 +264,9 @@ class Compiled:
 
 
 def write_back(target: Any, result: Any) -> None:
-    """Puts a result into an argument that the function wrote to."""
+    """Puts a result into an argument that the function wrote to, unless it was computed in that very memory."""
+    if target is result:
+        return
     if isinstance(target, DeviceArray):
         if not target.contiguous or not isinstance(result, DeviceArray):
             raise ValueError("the function writes to a device array that is not C-contiguous; pass a contiguous one")

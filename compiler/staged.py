@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.index import distinct_elements
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
@@ -102,6 +103,18 @@ class Traced:
         leaves = {leaf for leaf, owner in enumerate(self.owners) if owner in names and not self.leaves[leaf].weak}
         written = {write.leaf for write in self.writes} | {output.leaf for output in self.outputs}
         return {place for place, feed in enumerate(self.feeds) if feed.leaf in leaves - written}
+
+    def given(self, layouts: Sequence[Layout | None]) -> dict[int, int]:
+        """The graph's inputs that are written to, each with the result that is put back into it. Not those whose elements share memory."""
+        result = {write.leaf: write.result for write in self.writes}
+        return {
+            place: result[feed.leaf]
+            for place, (feed, layout) in enumerate(zip(self.feeds, layouts, strict=True))
+            if feed.leaf in result
+            and not feed.converted
+            and layout is not None
+            and distinct_elements(self.graph.inputs[place].shape, layout.strides)
+        }
 
     def as_text(self) -> str:
         return self.graph.as_text()

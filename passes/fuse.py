@@ -17,6 +17,7 @@ from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
+from numfuse.passes.in_place import apart, operand_indices, region, seen_through
 from numfuse.passes.outline import outline
 
 CHEAP = 8
@@ -65,6 +66,8 @@ class Fuser:
         self.work: dict[Node, int] = {}
         self.source_reduction: dict[Node, Node | None] = {}
         self.refusals: list[Refusal] = []
+        self.overwritten: dict[Node, Cluster] = {}
+        """The arrays into whose memory a cluster writes: all others that read them run before it."""
         for node in (*graph.inputs, *graph.nodes):
             self._measure(node)
 
@@ -104,6 +107,8 @@ class Fuser:
                 self._place(node)
             elif kind == "view":
                 self._place_view(node)
+            elif kind == "store":
+                self._place_store(node)
             else:
                 self._place_whole(node)
         return outline(self.graph, self.clusters, self.position)
@@ -168,6 +173,22 @@ class Fuser:
             (source,) = source.inputs
         return source.op != "constant" and not (moves and source.op == "input")
 
+    def _place_store(self, node: Node) -> None:
+        """A slice written in place: a cluster of its own, which computes the slice and has no other output."""
+        base, value = node.inputs
+        home = self.clusters.new()
+        index = own_index(value.shape)
+        home.add_axes(index)
+        home.nodes[node] = None
+        home.store = region(node, index)
+        readers = list(self._merged_demands(node))
+        self._store(node, home, readers)
+        home.outputs[node] = index
+        self.overwritten[base] = home
+        self.in_memory.setdefault(base)
+        self.readers.setdefault(base, []).append(home)
+        self._demand(value, home, index, frozenset(home.axes))
+
     def _place_whole(self, node: Node) -> None:
         """Inputs, array constants and library calls: clusters read them from memory."""
         readers = list(self._merged_demands(node))
@@ -179,6 +200,9 @@ class Fuser:
                 if not is_scalar(source):
                     self.in_memory.setdefault(source)
                     self.readers.setdefault(source, []).append(home)
+                    over = self.overwritten.get(seen_through(source))
+                    if over is not None:
+                        self.clusters.add_edge(home, over)
 
     # -- joining and storing -----------------------------------------------------------------------------------------
 
@@ -204,7 +228,7 @@ class Fuser:
         return self._current_demands(node) if merged else demands
 
     def _mergeable(self, one: Cluster, other: Cluster) -> bool:
-        if one.library or other.library or len(one.nodes) + len(other.nodes) > LARGEST:
+        if one.library or other.library or one.store or other.store or len(one.nodes) + len(other.nodes) > LARGEST:
             return False
         if one.rows is None and other.rows is None:
             if set(one.axes) != set(other.axes):
@@ -226,7 +250,7 @@ class Fuser:
 
     def _can_store(self, node: Node, cluster: Cluster, places: Places, readers: list[Cluster]) -> bool:
         """Whether `cluster` computes every element of `node` once, and can so put it in memory for the others."""
-        if len(places) != 1 or len(cluster.outputs) >= MOST_BUFFERS // 2:
+        if cluster.store is not None or len(places) != 1 or len(cluster.outputs) >= MOST_BUFFERS // 2:
             return False
         axes = plain_axes(next(iter(places)))
         if axes is None or size_of([axis.extent for axis in axes]) != size_of(node.shape):
@@ -276,6 +300,9 @@ class Fuser:
         if not is_scalar(node):
             places = self.demands.setdefault(node, {}).setdefault(cluster, {})
             places[index] = places.get(index, frozenset()) | loops
+            over = self.overwritten.get(node)
+            if over is not None and over is not cluster:
+                self.clusters.add_edge(cluster, over)
 
     def _reduced_index(self, node: Node, cluster: Cluster, index: Indices) -> Indices:
         """Index into a reduction's operand, the reduced axes as loops of the cluster."""
@@ -295,6 +322,8 @@ class Fuser:
             return "a library call reads whole arrays"
         if len(cluster.nodes) >= LARGEST:
             return f"the kernel has {LARGEST} operations already"
+        if self.overwritten and self._reads_overwritten(node, cluster, places):
+            return "it reads an array that is written to in place: before that, or at other elements"
         if operator(node.op).kind == "reduction":
             return self._reduction_refused(node, cluster, places)
         if self.work[node] > CHEAP and any(part.elements for index in places for part in index):
@@ -317,6 +346,40 @@ class Fuser:
             if self.work[node] > 2 * CHEAP:
                 return "it is the same for many elements, and costs more to compute than to read"
         return ""
+
+    def _reads_overwritten(self, node: Node, cluster: Cluster, places: Places) -> bool:
+        """Whether `node` reads an array that is overwritten before the cluster runs, or by the cluster itself but not element by element."""
+        if self.overwritten.get(node) is cluster:  # it is in memory, and is read from there
+            return True
+        for source in node.inputs:
+            over = self.overwritten.get(seen_through(source))
+            if over is not None and over is not cluster and self.clusters.reaches(over, cluster):
+                return True
+        if cluster.store is None:
+            return False
+        (stored,) = cluster.outputs
+        base = stored.inputs[0]
+        if operator(node.op).kind == "reduction":
+            return self._made_from(node, base)
+        for index in places:
+            for source, at in operand_indices(node, index):
+                while operator(source.op).kind == "view":
+                    ((source, at),) = operand_indices(source, at)
+                if source is base and not apart(at, cluster.store):
+                    return True
+        return False
+
+    def _made_from(self, node: Node, base: Node) -> bool:
+        """Whether any operand of `node`, or of theirs, is `base`."""
+        pending, met = [node], {node}
+        while pending:
+            for source in pending.pop().inputs:
+                if source is base:
+                    return True
+                if source not in met and self.position[source] > self.position[base]:
+                    met.add(source)
+                    pending.append(source)
+        return False
 
     def _reduction_refused(self, node: Node, cluster: Cluster, places: Places) -> str:
         length = reduced_length(node)

@@ -223,6 +223,13 @@ ROWS = [
         pull=pull_set_slice,
     ),
     Operator(
+        name="put_slice",
+        kind="store",
+        cost=4,
+        reference=reference_set_slice,
+        infer=infer_set_slice,
+    ),
+    Operator(
         name="concatenate",
         kind="guarded",
         cost=4,

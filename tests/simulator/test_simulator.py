@@ -12,7 +12,7 @@ from numfuse.runtime.cuda.array import DeviceArray
 
 import numfuse as nf
 from tests.functions import CASES, close
-from tests.programs import compare, programs
+from tests.random_programs import compare, programs
 
 pytestmark = pytest.mark.simulator
 
