@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+import numfuse as nf
+
 SHAPES = ((5,), (1,), (0,), (3, 4), (4, 1), (2, 3, 4), (3, 0, 2), (2, 1, 3, 2))
 
 
@@ -119,3 +121,25 @@ def same(got: Any, wanted: Any) -> None:
     assert not isinstance(got, tuple), (got, wanted)
     assert (np.shape(got), got.dtype, type(got)) == (wanted.shape, wanted.dtype, type(wanted))
     np.testing.assert_array_equal(got, wanted)
+
+
+def agree(function: Any, arguments: tuple[np.ndarray, ...], target: str) -> None:
+    """Compiled for `target`, `function` gives what NumPy gives: values up to rounding, dtypes, types, errors."""
+    wanted = outcome_of(function, arguments)
+    got = outcome_of(nf.jit(function, target=target), arguments)
+    if isinstance(wanted, Exception) or isinstance(got, Exception):
+        told = str(got).partition("\n")[0].strip()
+        assert (type(got), told) == (type(wanted), str(wanted).strip()), (got, wanted)
+        return
+    several = isinstance(wanted, (tuple, list))
+    for result, value in zip(got, wanted, strict=True) if several else [(got, wanted)]:
+        assert (type(result), np.shape(result)) == (type(value), np.shape(value))
+        assert np.asarray(result).dtype == np.asarray(value).dtype
+        np.testing.assert_allclose(result, value, rtol=1e-12)
+
+
+def outcome_of(function: Any, arguments: tuple[np.ndarray, ...]) -> Any:
+    try:
+        return function(*[argument.copy() for argument in arguments])
+    except (IndexError, ValueError, TypeError) as error:
+        return error

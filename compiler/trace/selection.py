@@ -14,7 +14,7 @@ import numpy as np
 from numfuse.compiler.graph import Node, params_key
 from numfuse.compiler.ops import operator as operator_row
 from numfuse.compiler.ops.gather import INTP
-from numfuse.compiler.trace.array import Array, fresh, weak
+from numfuse.compiler.trace.array import Array, UnsupportedAttribute, fresh, weak
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import (
     TracedValueError,
@@ -117,6 +117,11 @@ class Selected:
         raise refused("a condition")
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(name)
+        raise UnsupportedAttribute(str(refused(f"ndarray.{name}")))
 
     def of(self, array: Array) -> Selected:
         return Selected(array, self.mask, self.at)
@@ -243,7 +248,7 @@ class Selected:
         if not isinstance(key, Selected) and not whole:
             raise refused("writing to a part of it")
         self._written()
-        node = cast(self.recorder, chosen.fitted(value), self.dtype)
+        node = cast(self.recorder, as_array(self.recorder, chosen.fitted(value)), self.dtype)
         self.array.write(self.recorder.make("where", chosen.spread_mask(), node, self.array.node))
 
     def _written(self) -> None:
