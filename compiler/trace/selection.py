@@ -285,14 +285,9 @@ class Selected:
         made = function(self.array, axis=axes, where=fresh(self.recorder, self.spread_mask()), **kwargs)
         if not keepdims:
             return made
-        kept = [a for a in range(self.array.ndim) if a not in axes or a == self.at]
-        kept = [a for a in kept if a not in range(self.at + 1, self.at + len(self.mask.shape))]
-        return fresh(
-            self.recorder,
-            self.recorder.make(
-                "reshape", made.node, shape=tuple([1 if a in axes else self.array.shape[a] for a in kept])
-            ),
-        )
+        extents = [1 if a in axes else n for a, n in enumerate(self.array.shape)]
+        shape = (*extents[: self.at], 1, *extents[self.at + len(self.mask.shape) :])
+        return fresh(self.recorder, self.recorder.make("reshape", made.node, shape=shape))
 
     def extremum(
         self, ufunc: np.ufunc, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue
