@@ -168,6 +168,6 @@ def test_an_index_with_an_element_of_an_array() -> None:
 def test_a_cheap_producer_is_computed_where_it_is_read() -> None:
     lowered = nf.jit(lambda x, i: (x * 2)[i % 9] + 1).lower(np.zeros((9, 4)), np.zeros(50, "i8"), target="cpu")
     (kernel,) = lowered.kernels
-    assert "x[4 * int_remainder_1 + j] * 2.0 + 1.0" in kernel.source or "* 2.0 + 1.0" in kernel.source
+    assert "out[4 * i_2 + j] = x[4 * remainder_1 + j] * 2.0 + 1.0" in kernel.source
     lowered = nf.jit(lambda x, i: np.exp(x)[i % 9] + 1).lower(np.zeros((9, 4)), np.zeros(50, "i8"), target="cpu")
     assert len(lowered.kernels) == 2 and "at places that only the run knows" in lowered.explain()
