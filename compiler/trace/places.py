@@ -129,6 +129,9 @@ def _range(node: Node, depth: int) -> Range:
     if op in ("where", "concatenate", "set_slice"):
         chosen = ranges[1:] if op == "where" else ranges
         return min(low for low, _ in chosen), max(high for _, high in chosen)
+    if op == "absolute":
+        ((a, b),) = ranges
+        return (0 if a <= 0 <= b else min(abs(a), abs(b))), max(abs(a), abs(b))
     if len(ranges) != 2:
         return _widest(node.dtype)
     (a, b), (c, d) = ranges
@@ -137,8 +140,8 @@ def _range(node: Node, depth: int) -> Range:
     if op == "floor_divide" and c > 0:
         ends = [x // y for x in (a, b) for y in (c, d)]
         return min(ends), max(ends)
-    if op == "bitwise_and" and min(a, c) >= 0:
-        return 0, min(b, d)
+    if op == "bitwise_and" and max(a, c) >= 0:
+        return 0, min(high for low, high in ranges if low >= 0)
     return _arithmetic(op, (a, b), (c, d)) or _widest(node.dtype)
 
 

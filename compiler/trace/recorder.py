@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,23 @@ def tracing() -> bool:
 def _evaluated(node: Node, values: list[Any]) -> np.ndarray:
     with np.errstate(all="ignore"):
         return evaluate_node(node, values)
+
+
+_PASSING = (tuple, list, type(iter(())), type(iter([])))
+
+
+def is_temporary(thing: Any, ours: Collection[int] = (), depth: int = 5) -> bool:
+    """Whether nothing refers to an array but running functions, and tuples and lists that they alone hold: then it was made in the traced
+    function, which makes it anew at each call."""
+    things = [thing, _root(thing)] if isinstance(thing, np.ndarray) else [thing]
+    holders = gc.get_referrers(*things)
+    ours = {*ours, id(things), id(holders)}
+    for holder in holders:
+        if isinstance(holder, FrameType) or id(holder) in ours:
+            continue
+        if type(holder) not in _PASSING or not depth or not is_temporary(holder, ours, depth - 1):
+            return False
+    return True
 
 
 class Recorder:
