@@ -281,7 +281,9 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
     if type(value) is np.ndarray and value.dtype in DTYPE_NAMES:
         value = as_array(recorder, value)
     if isinstance(value, Stream):
-        raise UnsupportedFunction("a jitted function cannot return a random generator; return the numbers")
+        raise UnsupportedFunction(
+            "a jitted function cannot return or keep a random generator that it made or was given; return the numbers"
+        )
     if isinstance(value, Array):
         leaves.append(value)
         return Tree("leaf")

@@ -56,12 +56,12 @@ def _parts(value: Any) -> Iterator[tuple[Place, Any]]:
     kind = type(value)
     if kind is FunctionType:
         yield from _of_function(value)
-    elif kind is dict:
+    elif issubclass(kind, dict):
         if len(value) <= LONGEST:
             yield from [(Place(value, name), part) for name, part in value.items()]
-    elif kind in (list, tuple):
+    elif issubclass(kind, (list, tuple)):
         if len(value) <= LONGEST:
-            holder = value if kind is list else list(value)
+            holder = value if issubclass(kind, list) else list(value)
             yield from [(Place(holder, number), part) for number, part in enumerate(value)]
     elif kind in (MethodType, functools.partial, staticmethod, classmethod):
         held = (
@@ -73,19 +73,29 @@ def _parts(value: Any) -> Iterator[tuple[Place, Any]]:
     elif issubclass(kind, type):
         if of_user(value.__module__):
             yield from [(Place(value, name, attribute=True), part) for name, part in list(vars(value).items())]
-    elif kind is not ModuleType and isinstance(attributes := _attributes(value), dict):
+    elif kind is not ModuleType:
+        attributes = _attributes(value)
         wrapped = attributes.get("__wrapped__")
         yield Place([wrapped], 0), wrapped
         if of_user(kind.__module__):
             yield Place([kind], 0), kind
             yield from [(Place(attributes, name), part) for name, part in list(attributes.items())]
+            for name in [name for base in kind.__mro__ for name in _slots(base)]:
+                if hasattr(value, name):
+                    yield Place(value, name, attribute=True), getattr(value, name)
 
 
-def _attributes(value: Any) -> Any:
+def _slots(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    return [name for name in ((slots,) if isinstance(slots, str) else slots) if not name.startswith("__")]
+
+
+def _attributes(value: Any) -> dict[str, Any]:
     try:
-        return object.__getattribute__(value, "__dict__")
+        attributes = object.__getattribute__(value, "__dict__")
     except AttributeError:
-        return None
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
 
 
 @functools.cache

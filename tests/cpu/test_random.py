@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -86,9 +87,29 @@ class Walker:
         return x + self.options["rng"].normal(size=x.shape)
 
 
+class Slotted:
+    __slots__ = ("rng",)
+
+    def __init__(self, rng: Any) -> None:
+        self.rng = rng
+
+    def noise(self) -> Any:
+        return self.rng.normal(size=5)
+
+
+PAIRS: Any = defaultdict(list)
+
+
+class Pair(NamedTuple):
+    first: Slotted
+    number: int
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        lambda rng: nf.jit(lambda x, s: x + s.noise())(X, Slotted(rng)),
+        lambda rng: nf.jit(lambda x: x + PAIRS["a"][0].first.noise())(X) if not PAIRS.update(a=[Pair(Slotted(rng), 1)]) else None,
         lambda rng: nf.jit(lambda x, m: x + m.rng.normal(size=5) * m.scale)(X, Model(rng, 1.0)),
         lambda rng: nf.jit(lambda x, d: x + d["r"][0].normal(size=5))(X, {"r": [rng]}),
         lambda rng: nf.jit(lambda x: x + rng.normal(size=5))(X),
@@ -361,7 +382,7 @@ REFUSED: list[tuple[Callable[..., Any], str]] = [
     (lambda r: np.random.seed(3), "np.random.seed is not supported"),
     (lambda r: np.random.get_state(), "RandomState.get_state is not supported"),
     (lambda r: np.random.binomial(5, 0.5), "RandomState.binomial is not supported"),
-    (lambda r: r, "cannot return a random generator"),
+    (lambda r: r, "cannot return or keep a random generator"),
 ]
 
 
