@@ -162,12 +162,14 @@ class Compiled:
         """Whether every array argument is read as it lies."""
         traced = self.traced
         layouts = zip(traced.feeds, traced.layouts(), strict=True)
-        return all(layout is not None or feed.converted for feed, layout in layouts) and not any(
+        return all(layout is not None or feed.converted or feed.key for feed, layout in layouts) and not any(
             leaf.scalar for leaf in traced.leaves
         )
 
     def entry(self, specs: Sequence[Any]) -> Callable[..., Any] | None:
         """A callable for arguments of these specs (dtype, shape, strides in bytes) that does a whole call; None where it takes more."""
+        if any(feed.key is not None for feed in self.traced.feeds):
+            return None
         in_order = [feed.leaf for feed in self.traced.feeds] == list(range(len(specs)))
         arrays = all(isinstance(spec, tuple) and isinstance(spec[0], np.dtype) for spec in specs)
         if not (in_order and arrays and self.simple is not None and hasattr(self.executable, "entry")):
@@ -280,7 +282,9 @@ def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     if feed.captured is not None:
         captured = feed.captured
         return lambda leaves: captured
-    leaf, kind = feed.leaf, dtype.type
+    leaf, kind, key = feed.leaf, dtype.type, feed.key
+    if key is not None:
+        return lambda leaves: np.asarray(key(None if leaf is None else leaves[leaf]), np.uint64)
     assert leaf is not None
     if feed.converted:
         return lambda leaves: np.asarray(kind(leaves[leaf]))  # Python numbers: out of range is NumPy's OverflowError

@@ -21,8 +21,9 @@ from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
-from numfuse.compiler.trace.draws import no_draws
-from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
+from numfuse.compiler.trace.draws import is_generator, next_key, traced_draws, with_draws_seen
+from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, UnsupportedFunction
+from numfuse.compiler.trace.random import Stream
 from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
@@ -33,7 +34,8 @@ from numfuse.runtime.cuda.array import DeviceArray
 
 @dataclass(frozen=True)
 class Leaf:
-    """What tracing needs to know of an argument: a Python number's type, or an array's spec and strides (in elements)."""
+    """What tracing needs to know of an argument: a Python number's type, an array's spec and strides (in elements), or a random
+    generator's type (its spec is the key's)."""
 
     spec: Spec
     weak: type | None = None
@@ -41,6 +43,7 @@ class Leaf:
     scalar: bool = False
     aligned: bool = True
     on_device: bool = False
+    generator: type | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,11 @@ class Traced:
         if self.checks:  # a call that fails must find the arguments as they were
             return set()
         names = self.options.get("donate", ())
-        leaves = {leaf for leaf, owner in enumerate(self.owners) if owner in names and not self.leaves[leaf].weak}
+        leaves = {
+            leaf
+            for leaf, owner in enumerate(self.owners)
+            if owner in names and not (self.leaves[leaf].weak or self.leaves[leaf].generator)
+        }
         written = {write.leaf for write in self.writes} | {output.leaf for output in self.outputs}
         return {place for place, feed in enumerate(self.feeds) if feed.leaf in leaves - written}
 
@@ -129,7 +136,9 @@ class Traced:
             if feed.captured is not None:
                 layouts.append(None if on_device else layout_of(feed.captured))
                 continue
-            assert feed.leaf is not None
+            if feed.leaf is None or feed.key is not None:
+                layouts.append(None)
+                continue
             leaf = self.leaves[feed.leaf]
             as_it_lies = leaf.strides is not None and leaf.on_device == on_device and not feed.converted
             layouts.append(Layout(leaf.strides, leaf.aligned) if as_it_lies and leaf.strides is not None else None)
@@ -158,6 +167,12 @@ def trace_function(
 ) -> Traced:
     """Runs `function` with arrays that record what is done to them: once, again where it writes to arrays of np.zeros and the like, and once more
     where these are of np.ndarray(shape)."""
+    return with_draws_seen(lambda: _traced(function, tree, leaves, names, options))
+
+
+def _traced(
+    function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
+) -> Traced:
     try:
         return _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
     except NotAnArgument:
@@ -190,7 +205,7 @@ def _trace(
     ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    with without_collector(), recording(), no_draws(function), creation(recorder):
+    with without_collector(), recording(), traced_draws(recorder, function, tree.statics()), creation(recorder):
         result = _called(function, args, kwargs)
     updates, changed = [], []
     for path, container, before in containers:
@@ -248,8 +263,10 @@ def labels_of(signature: inspect.Signature, count: int) -> list[str]:
     return [names[k] if k < len(names) else f"{rest}_{k - len(names)}" for k in range(count)]
 
 
-def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Array:
+def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Any:
     name = name if name.isidentifier() else f"x_{number}"
+    if leaf.generator is not None:
+        return Stream(recorder, leaf.generator, Feed(number, key=next_key), name)
     if leaf.weak is not None:
         placeholder = Node("input", (), {}, (), leaf.spec.dtype, None, name)
         return weak(recorder, leaf.weak, placeholder, number)
@@ -263,6 +280,10 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
     """As `flatten`, but only arrays are leaves: everything else is returned as it is."""
     if type(value) is np.ndarray and value.dtype in DTYPE_NAMES:
         value = as_array(recorder, value)
+    if isinstance(value, Stream):
+        raise UnsupportedFunction(
+            "a jitted function cannot return or keep a random generator that it made or was given; return the numbers"
+        )
     if isinstance(value, Array):
         leaves.append(value)
         return Tree("leaf")
@@ -287,7 +308,7 @@ def _assemble(
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
     lasting = recorder.lasting()
     owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {
-        array.storage: (number, None) for number, array in enumerate(arrays)
+        array.storage: (number, None) for number, array in enumerate(arrays) if isinstance(array, Array)
     }
     for feed in recorder.feeds:
         if id(feed.captured) in lasting:
@@ -359,6 +380,8 @@ def leaf_of(value: Any, path: str) -> Leaf:
         supported(value.dtype)
         strides = None if layout is None else layout.strides
         return Leaf(Spec(value.shape, supported(value.dtype)), None, strides, aligned=layout is None or layout.aligned)
+    if is_generator(value):
+        return Leaf(Spec((), np.dtype("u8")), generator=type(value))
     kind = next(k for k in (int, float, complex) if isinstance(value, k))
     return Leaf(Spec((), np.dtype({int: "i8", float: "f8", complex: "c16"}[kind])), kind)
 

@@ -320,6 +320,8 @@ class Fuser:
         """Why `node` is not computed in `cluster` at these indices; empty where it is."""
         if cluster.library:
             return "a library call reads whole arrays"
+        if not node.inputs:  # a place along an axis: it is nothing to compute, and would be something to read
+            return ""
         if len(cluster.nodes) >= LARGEST:
             return f"the kernel has {LARGEST} operations already"
         if self.overwritten and self._reads_overwritten(node, cluster, places):

@@ -174,11 +174,11 @@ class Lowering:
     def run(self) -> Program:
         for place, node in enumerate(self.graph.inputs):
             self._add(node, "argument", place)
-        results = {node: place for place, node in reversed(list(enumerate(self.graph.outputs)))}
+        results = {_origin(node): place for place, node in reversed(list(enumerate(self.graph.outputs)))}
         for node in reversed(self.graph.nodes):
             base = overwritten(node)
             if base is not None and node in results:
-                results.setdefault(base, results[node])
+                results.setdefault(_origin(base), results[node])
         for node in self.graph.nodes:
             if node.op == "get":
                 continue
@@ -341,6 +341,13 @@ def overwritten(node: Node) -> Node | None:
     if operator(last.op).kind != "store":
         return None
     return node.inputs[body.inputs.index(last.inputs[0])]
+
+
+def _origin(node: Node) -> Node:
+    """The node whose memory `node` is a view of: its own, where it is none."""
+    while operator(node.op).kind == "view":
+        (node,) = node.inputs
+    return node
 
 
 def touched(step: Step) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -24,12 +24,14 @@ KNOWN_ELEMENTS = 1 << 20
 @dataclass(frozen=True, slots=True, eq=False)
 class Feed:
     """What a graph input is given at each call: an argument (`leaf` counts the flattened arguments) or an array that the
-    function captured (`contents`: its checksum then). A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules."""
+    function captured (`contents`: its checksum then). A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules.
+    `key` makes the key of a random generator, of the argument where there is one."""
 
     leaf: int | None
     captured: np.ndarray | None = None
     converted: bool = False
     contents: int = 0
+    key: Callable[[Any], Any] | None = None
 
 
 def checksum(array: np.ndarray) -> int:
@@ -102,6 +104,7 @@ class Recorder:
         self.places: dict[
             Any, Node
         ] = {}  # integer arrays that are known to lie within an axis, by (node, extent, axis)
+        self.streams: dict[int, Any] = {}  # the traced Stream of each random generator that was found, by id
         self._converted: dict[tuple[int, np.dtype], Node] = {}
         self._constants: dict[Any, Node] = {}
         self._known: dict[Node, np.ndarray | None] = {}
@@ -155,6 +158,10 @@ class Recorder:
         if key not in self._converted:
             self._converted[key] = self.input(name, (), dtype, Feed(leaf, converted=True))
         return self._converted[key]
+
+    def feed_of(self, node: Node) -> Feed | None:
+        """What feeds a graph input; None for any other node."""
+        return next((feed for one, feed in zip(self.inputs, self.feeds, strict=True) if one is node), None)
 
     def numbers_behind(self, node: Node) -> frozenset[int]:
         """The arguments that `node` is computed from, where they are Python numbers all; else none."""
