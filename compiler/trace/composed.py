@@ -157,11 +157,8 @@ def piecewise(recorder: Recorder, x: Any, condlist: Any, funclist: Any, *args: A
     """numpy/lib/_function_base_impl.py; each function is called with the selection of its elements."""
     array = as_array(recorder, x)
     functions = list(funclist)
-    single = (
-        np.isscalar(condlist)
-        or np.ndim(condlist) == 0
-        or (not isinstance(condlist[0], (list, np.ndarray)) and array.ndim)
-    )
+    several = isinstance(condlist, (list, tuple)) or np.ndim(condlist) > 0
+    single = not several or (array.ndim > 0 and not isinstance(condlist[0], (list, np.ndarray)))
     conditions = [condlist] if single else list(condlist)
     conditions = [as_array(recorder, one).astype(bool) for one in conditions]
     if len(functions) == len(conditions) + 1:
