@@ -22,7 +22,7 @@ from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
 from numfuse.compiler.trace.draws import is_generator, next_key, traced_draws, with_draws_seen
-from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, UnsupportedFunction
+from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, TraceError, UnsupportedFunction
 from numfuse.compiler.trace.random import Stream
 from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.selection import Selected, refused
@@ -206,7 +206,7 @@ def _trace(
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
     with without_collector(), recording(), traced_draws(recorder, function, tree.statics()), creation(recorder):
-        result = _called(function, args, kwargs)
+        result = _called(function, args, kwargs, recorder)
     updates, changed = [], []
     for path, container, before in containers:
         now = contents(container)
@@ -234,10 +234,12 @@ def _trace(
     )
 
 
-def _called(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _called(function: Callable[..., Any], args: Any, kwargs: Any, recorder: Recorder) -> Any:
     try:
         return function(*args, **kwargs)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        if recorder.asked is not None and not isinstance(error, TraceError):  # `np.zeros(k)` says that k is no integer
+            raise recorder.asked from None
         if isinstance(error.__cause__, TracedValueError):  # NumPy asked an element of an array of its own
             raise TracedValueError(
                 "a traced value is written into an array that NumPy made in the function, which cannot hold it; make it with np.zeros, np.empty or "

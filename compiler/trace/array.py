@@ -165,6 +165,7 @@ class Array:
         )
         if self.weak is not None:
             error.leaves = frozenset([self.leaf]) if self.leaf is not None else self.recorder.numbers_behind(self._node)
+            self.recorder.asked = error
         return error
 
     def __bool__(self) -> bool:

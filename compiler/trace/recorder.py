@@ -99,6 +99,8 @@ class Recorder:
         self.inputs: list[Node] = []
         self.feeds: list[Feed] = []
         self.open = True
+        self.asked: Exception | None = None
+        """The last refusal to tell a number's value: NumPy may make another error of it."""
         self.arrays: dict[int, Any] = {}  # the traced Array of each captured ndarray, by id
         self.checks: list[Any] = []  # what can only be found wrong at a call (`checks.Check`)
         self.places: dict[

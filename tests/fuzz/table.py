@@ -77,12 +77,12 @@ rows("rounding", 2, """
 """, rounds=True)  # fmt: skip
 rows("reductions", 4, """
     {x}.sum(); {x}.sum({axes}); {x}.sum(axis={axes}, keepdims={keep}); np.sum({x}, {axis}); np.add.reduce({x}); {x:biuf}.sum({axes}, dtype='f8'); {x:biu}.sum(dtype='i4')
-    {x:iufc}.mean({axes}); {x:biufc}.mean(axis={axes}, keepdims={keep}); np.sum({x}, axis={axes}, where={m}); np.sum({x}, axis={axes}, initial=2)
+    {x:iuf}.mean({axes}); {x:biuf}.mean(axis={axes}, keepdims={keep}); np.sum({x}, axis={axes}, where={m}); np.sum({x}, axis={axes}, initial=2)
     np.mean({x:biuf}, where={m}); np.add.reduce({x}, axis={axes}, keepdims={keep}); np.nansum({x:iuf}, {axes})
 """, sums=True)  # fmt: skip
 rows("reductions", 4, """
     {x:iuf}.prod({axes}); np.prod({x:iufc}, axis={axes}, keepdims={keep}); {x:biuf}.var({axes}); {x:iuf}.std(axis={axes}, keepdims={keep}); np.var({x:f}, ddof={n})
-    np.linalg.norm({x:f}); np.multiply.reduce({x:f1}, axis={axis}); np.nanprod({x:iuf}); {x:c}.var(); np.linalg.norm({x:f2!}, axis={axis})
+    np.linalg.norm({x:f}); np.multiply.reduce({x:f1}, axis={axis}); np.nanprod({x:iuf}); {x:c}.var(); {x:c}.mean({axes}); np.linalg.norm({x:f2!}, axis={axis})
 """, rounds=True)  # fmt: skip
 rows("reductions", 4, """
     {x:biuf}.max({axes}); {x:biuf}.min(axis={axes}, keepdims={keep}); np.max({x:biuf}, {axis}); np.max({x:iuf}, axis={axes}, initial=1)
