@@ -187,7 +187,7 @@ def _traced(
             raise
         try:
             return _trace(function, tree, leaves, names, options, functools.partial(traced_creation, classes=True))
-        except (NotAnArgument, TracedValueError):
+        except Exception:
             raise error from None
 
 
