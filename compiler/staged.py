@@ -290,7 +290,7 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
         leaves.append(value)
         return Tree("leaf")
     if isinstance(value, Selected):
-        raise refused("returning it from the function", value.mask.where)
+        raise refused("returning it from the function", value.where)
     if isinstance(value, (list, tuple)):
         return Tree(
             "list" if isinstance(value, list) else "tuple",

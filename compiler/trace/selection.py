@@ -65,6 +65,7 @@ class Selected:
         self.at = at
         self.axis = axis
         """Of what `np.nonzero(m)` gives, the axis whose places these are."""
+        self.where = user_location()
         self.shared = False
         """Whether it is a view of another selection, or seen by one: then it is not written to."""
 
