@@ -118,6 +118,9 @@ class LazyRecorder(Recorder):
             run(self.device, waiting, self.placed)
         return [node.params["value"] if node.op == "constant" else node.value for node in nodes]  # type: ignore[attr-defined]
 
+    def known(self, node: Node) -> np.ndarray:
+        return to_host(self.evaluate([node])[0])
+
     def data(self, arrays: Sequence[Array]) -> list[Any]:
         """The arrays' contents, each as a view of its storage's; not to be written to."""
         roots = self.evaluate([array.storage.value for array in arrays])

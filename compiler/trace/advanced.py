@@ -48,8 +48,13 @@ def understood(recorder: Recorder, part: Any) -> Any:
     if part is None or part is Ellipsis or isinstance(part, slice):
         return part
     if isinstance(part, Array):
-        behind = part.weak is int and (part.leaf is not None or recorder.numbers_behind(part._node))
-        return operator.index(part) if behind else part
+        lazy = recorder.lazy is not None
+        if part.weak is int and (lazy or part.leaf is not None or recorder.numbers_behind(part._node)):
+            return operator.index(part)
+        known = recorder.known(part.node) if part.scalar or (part.dtype == bool and not lazy) else None
+        if known is None:
+            return part
+        return known if part.dtype == bool else operator.index(known[()])
     if isinstance(part, (bool, np.bool_)):
         return np.asarray(part)
     if isinstance(part, np.ndarray):

@@ -53,6 +53,8 @@ def _view(array: Array, parts: list[Any]) -> tuple[Array, Node, int]:
 
 def select(array: Array, parts: list[Any]) -> Selected:
     """`array[...]` with a mask among the entries."""
+    if array.recorder.lazy is not None:  # it can be had as it is
+        raise refused("x[mask]")
     view, mask, at = _view(array, parts)
     return Selected(fresh(array.recorder, view.node), mask, at)
 
@@ -115,6 +117,8 @@ def in_turn(recorder: Recorder, mask: Node, values: Node) -> Node:
 
 def nonzero(recorder: Recorder, a: Any) -> tuple[Selected, ...]:
     array = as_array(recorder, a)
+    if recorder.lazy is not None:
+        raise refused("np.nonzero")
     if not array.shape:
         raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
     mask = cast(recorder, array, np.dtype(bool))

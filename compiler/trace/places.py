@@ -21,6 +21,9 @@ NOT_INTEGERS = "arrays used as indices must be of integer (or boolean) type"
 
 def held(recorder: Recorder, value: Any) -> Array:
     """A constant array of the trace's own."""
+    if recorder.lazy is not None:
+        node = recorder.hold(value)
+        return Array(recorder, Storage(node), node, (), strides_of(value.shape))
     node = constant(value, user_location())
     recorder.nodes.append(node)
     return Array(recorder, Storage(node), node, (), strides_of(node.shape))
@@ -35,13 +38,23 @@ def place_node(recorder: Recorder, array: Array, extent: int, axis: int, *, chec
         return node
     if not extent:
         raise IndexError(out_of_bounds(first_of(node), axis, extent))
+    low, high = range_of(node)
+    if low >= 0 and high < extent:
+        return node
     key = (node, extent, axis)
-    if key not in recorder.places:
-        low, high = range_of(node)
+    if key in recorder.places:
+        return recorder.places[key]
+    known = recorder.known(node)
+    if known is not None:
+        low, high = int(known.min()), int(known.max())
+    if known is not None and (low < -extent or high >= extent):
+        raise IndexError(out_of_bounds(_first_wrong(known, extent), axis, extent))
+    if known is None:
         _check(recorder, node, extent, axis, low < -extent, high >= extent)
-        inside = low >= 0 and high < extent
-        recorder.places[key] = node if inside else recorder.make("wrap_index", node, extent=extent)
-    return recorder.places[key]
+    wrapped = node if low >= 0 and high < extent else recorder.make("wrap_index", node, extent=extent)
+    if recorder.lazy is None:
+        recorder.places[key] = wrapped
+    return wrapped
 
 
 def _check(recorder: Recorder, node: Node, extent: int, axis: int, low: bool, high: bool) -> None:
@@ -52,15 +65,13 @@ def _check(recorder: Recorder, node: Node, extent: int, axis: int, low: bool, hi
         bad.append(make("less", node, recorder.constant(-extent, INTP)))
     if high:
         bad.append(make("greater_equal", node, recorder.constant(extent, INTP)))
-    if not bad:
-        return
-    flags = bad[0] if len(bad) == 1 else make("logical_or", *bad)
+    if bad:
+        flags = bad[0] if len(bad) == 1 else make("logical_or", *bad)
+        check(recorder, flags, node, lambda p: IndexError(out_of_bounds(_first_wrong(p, extent), axis, extent)))
 
-    def error(places: np.ndarray) -> Exception:
-        wrong = places[(places < -extent) | (places >= extent)]
-        return IndexError(out_of_bounds(wrong[0], axis, extent))
 
-    check(recorder, flags, node, error)
+def _first_wrong(places: np.ndarray, extent: int) -> Any:
+    return places[(places < -extent) | (places >= extent)][0]
 
 
 def out_of_bounds(place: Any, axis: int, extent: int) -> str:
