@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from numfuse.compiler.trace.namespace import FUNCTIONS
 from numpy.random import default_rng, standard_normal
 from numpy.random import rand as drawn_by_name
 
@@ -344,7 +343,6 @@ def test_correlated_normal_numbers() -> None:
         np.testing.assert_allclose(np.cov(x.T), covariance, atol=0.03)
 
 
-@pytest.mark.skipif(np.take not in FUNCTIONS, reason="needs np.take of traced places")
 def test_choices_and_orders_of_arrays() -> None:
     table = np.arange(12.0).reshape(4, 3)
 
