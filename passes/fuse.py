@@ -320,9 +320,7 @@ class Fuser:
         """Why `node` is not computed in `cluster` at these indices; empty where it is."""
         if cluster.library:
             return "a library call reads whole arrays"
-        if not node.inputs:  # a place along an axis: it is nothing to compute, and would be something to read
-            return ""
-        if len(cluster.nodes) >= LARGEST:
+        if len(cluster.nodes) >= LARGEST and node.inputs:  # a source is no work, but something to read
             return f"the kernel has {LARGEST} operations already"
         if self.overwritten and self._reads_overwritten(node, cluster, places):
             return "it reads an array that is written to in place: before that, or at other elements"

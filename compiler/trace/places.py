@@ -132,6 +132,10 @@ def _range(node: Node, depth: int) -> Range:
         return 0, int(np.prod([inputs[0].shape[a] for a in node.params["axis"]])) - 1
     if op == "wrap_index":
         return 0, node.params["extent"] - 1
+    if op == "argsort":
+        return 0, node.shape[node.params["axis"]] - 1
+    if op == "multiply_high":
+        return 0, max(range_of(inputs[1], depth - 1)[1] - 1, 0)
     if node.dtype.kind not in "biu" or any(source.dtype.kind not in "biu" for source in inputs):
         return _widest(node.dtype)
     if op in ("reshape", "broadcast_to", "transpose", "slice", "astype", "min", "max", "gather"):

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import constant
 from numfuse.compiler.trace.array import Array, fresh, weak
+from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import TraceError, UnsupportedFunction, at_line, telling_the_line, user_location
 from numfuse.compiler.trace.recorder import Feed, Recorder
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
@@ -47,13 +48,18 @@ class Stream:
     __class__ = property(lambda self: self._kind)  # type: ignore[assignment]
     """So that `isinstance(rng, np.random.Generator)` in a traced function is what it is without tracing."""
 
+    @property
+    def old(self) -> bool:
+        """Whether it is a `RandomState`."""
+        return self._kind.__name__ == "RandomState"
+
     def __repr__(self) -> str:
         return f"<traced {self._kind.__name__}>"
 
     def __getattr__(self, name: str) -> Any:
         from numfuse.compiler.trace.drawing import GENERATOR, STATE
 
-        known = STATE if self._kind.__name__ == "RandomState" else GENERATOR
+        known = STATE if self.old else GENERATOR
         if name in known:
             method = known[name]
             return telling_the_line(lambda *args, **kwargs: method(self, *args, **kwargs))
@@ -165,7 +171,7 @@ DISTRIBUTIONS: dict[str, tuple[dict[str, Any], Callable[..., Any]]] = {
     "logistic": ({"loc": NONE, "scale": 1.0}, lambda draw, loc, scale: loc + scale * draw.shaped(np.log(draw.inside()) - np.log1p(-draw.inside()))),
     "gumbel": ({"loc": NONE, "scale": 1.0}, lambda draw, loc, scale: loc - scale * draw.shaped(np.log(-np.log(draw.inside())))),
     "rayleigh": ({"scale": 1.0}, lambda draw, scale: scale * draw.shaped(np.sqrt(2.0 * draw.exponential()))),
-    "weibull": ({"a": ...}, lambda draw, a: draw.shaped(draw.exponential()) ** (1.0 / a)),
+    "weibull": ({"a": ...}, lambda draw, a: np.where(a == 0, 0.0, draw.shaped(draw.exponential()) ** (1.0 / a))),
     "pareto": ({"a": ...}, lambda draw, a: np.expm1(draw.shaped(draw.exponential()) / a)),
     "power": ({"a": ...}, lambda draw, a: (-np.expm1(-draw.shaped(draw.exponential()))) ** (1.0 / a)),
     "triangular": ({"left": ..., "mode": ..., "right": ...}, _triangular),
@@ -191,8 +197,8 @@ def distribution(name: str) -> Callable[..., Any]:
                 f"{key}" if value is ... else f"{key}={value}" for key, value in (defaults | {"size": None}).items()
             )
             raise TypeError(f"{name}() takes the arguments {told}")
-        _check_known(stream, name, values)
         parameters = [_real(stream._recorder, value) for value in values.values()]
+        _check(stream, name, values, parameters)
         shape = shape_of(size, parameters)
         result = combine(Draw(stream, shape), *parameters)
         return (
@@ -239,10 +245,12 @@ def integers(
     if high is None:
         low, high = 0, low
     known = not isinstance(low, Array) and not isinstance(high, Array)
-    if known and stream._kind.__name__ == "RandomState":
+    if known and stream.old:
         stream._kind(0).randint(low, high, dtype=to)
     elif known:
         np.random.default_rng(0).integers(low, high, dtype=to, endpoint=endpoint)  # NumPy's errors for bounds
+    else:
+        _check_bounds(recorder, low, high, to, endpoint)
     ends = [_bound(recorder, bound) for bound in (low, high)]
     shape = shape_of(size, ends)
     span = ends[1] - ends[0] + (1 if endpoint else 0)
@@ -271,10 +279,55 @@ def randint(stream: Stream, low: Any, high: Any = None, size: Any = None, dtype:
 # -- parameters, shapes and results --------------------------------------------------------------------------------------
 
 
-def _check_known(stream: Stream, name: str, values: dict[str, Any]) -> None:
-    """NumPy's own errors (a negative scale, and the like), where the parameters are known while tracing."""
+def _negative(x: Any) -> Any:
+    return np.signbit(x) & ~np.isnan(x)
+
+
+def _ordered(low: Any, high: Any) -> list[tuple[Any, str]]:
+    return [
+        (_negative(high - low), "high - low < 0"),
+        (~np.isfinite(high - low), "high - low range exceeds valid bounds"),
+    ]
+
+
+_SCALE: Callable[..., list[tuple[Any, str]]] = lambda *values: [(_negative(values[-1]), "scale < 0")]
+_POSITIVE: Callable[..., list[tuple[Any, str]]] = lambda a: [(a <= 0, "a <= 0")]
+WRONG: dict[str, Callable[..., list[tuple[Any, str]]]] = {
+    **dict.fromkeys(("normal", "exponential", "laplace", "logistic", "gumbel", "rayleigh"), _SCALE),
+    **dict.fromkeys(("pareto", "power"), _POSITIVE),
+    "uniform": _ordered,
+    "lognormal": lambda mean, sigma: [(_negative(sigma), "sigma < 0")],
+    "weibull": lambda a: [(_negative(a), "a < 0")],
+    "triangular": lambda left, mode, right: [(left > mode, "left > mode"), (mode > right, "mode > right"), (left == right, "left == right")],
+    "geometric": lambda p: [(~((p > 0) & (p <= 1)), "p <= 0, p > 1 or p contains NaNs")],
+    "standard_cauchy": list,
+}  # fmt: skip
+"""Where parameters are wrong, and what NumPy says of it."""
+
+
+def _check(stream: Stream, name: str, values: dict[str, Any], parameters: list[Array]) -> None:
+    """NumPy's errors for wrong parameters: now, where they are known while tracing, or at the call."""
     if not any(isinstance(value, Array) for value in values.values()):
-        getattr(stream._kind(0) if stream._kind.__name__ == "RandomState" else np.random.default_rng(0), name)(**values)
+        getattr(stream._kind(0) if stream.old else np.random.default_rng(0), name)(**values)
+        return
+    wrong = WRONG[name](*parameters)
+    for flags, told in wrong[1:] if name == "uniform" and stream.old else wrong:
+        checked(stream._recorder, flags, OverflowError(told) if "range" in told else ValueError(told))
+
+
+def checked(recorder: Recorder, flags: Any, error: Exception) -> None:
+    """Has the call raise `error` where a flag is set."""
+    node = as_array(recorder, flags).node
+    check(recorder, node, node, lambda value: type(error)(*error.args))
+
+
+def _check_bounds(recorder: Recorder, low: Any, high: Any, to: np.dtype, endpoint: bool) -> None:
+    """The same for the bounds of integers, some of which are traced."""
+    least, most = (0, 1) if to.kind == "b" else (int(np.iinfo(to).min), int(np.iinfo(to).max))
+    low, high = as_array(recorder, low), as_array(recorder, high)
+    checked(recorder, low < least, ValueError(f"low is out of bounds for {to}"))
+    checked(recorder, high > (most if endpoint else most + 1), ValueError(f"high is out of bounds for {to}"))
+    checked(recorder, low > high if endpoint else low >= high, ValueError("low > high" if endpoint else "low >= high"))
 
 
 def _real(recorder: Recorder, value: Any) -> Array:

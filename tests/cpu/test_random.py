@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from numfuse.compiler.trace.namespace import FUNCTIONS
 from numpy.random import default_rng, standard_normal
 from numpy.random import rand as drawn_by_name
 
@@ -344,7 +343,6 @@ def test_correlated_normal_numbers() -> None:
         np.testing.assert_allclose(np.cov(x.T), covariance, atol=0.03)
 
 
-@pytest.mark.skipif(np.take not in FUNCTIONS, reason="needs np.take of traced places")
 def test_choices_and_orders_of_arrays() -> None:
     table = np.arange(12.0).reshape(4, 3)
 
@@ -419,6 +417,47 @@ def test_numpys_errors(call: Callable[..., Any], rng: np.random.Generator) -> No
         nf.jit(call)(rng)
 
 
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("uniform", (0.0, 1.0), (1.0, 0.5)), ("uniform", (0.0, 1.0), (0.0, np.inf)), ("normal", (0.0, 0.0), (0.0, -1.0)),
+        ("normal", (0.0, np.nan), (0.0, -0.0)),
+        ("exponential", (2.0,), (-2.0,)), ("lognormal", (0.0, 1.0), (0.0, -1.0)), ("laplace", (0.0, 1.0), (0.0, -1.0)), ("logistic", (0.0, 1.0), (0.0, -1.0)),
+        ("gumbel", (0.0, 1.0), (0.0, -1.0)), ("rayleigh", (1.0,), (-1.0,)), ("weibull", (0.0,), (-1.0,)), ("pareto", (1.0,), (0.0,)), ("power", (1.0,), (0.0,)),
+        ("geometric", (1.0,), (1.5,)), ("geometric", (0.5,), (np.nan,)), ("triangular", (0.0, 1.0, 2.0), (0.0, 3.0, 2.0)),
+        ("triangular", (0.0, 0.0, 1.0), (1.0, 1.0, 1.0)),
+        ("integers", (3, 5), (5, 5)), ("integers", (-3, 5), (3, -5)),
+    ],
+)  # fmt: skip
+def test_numpys_errors_for_parameters_that_only_the_call_knows(name: str, good: Any, bad: Any) -> None:
+    numbers, arrays = nf.jit(lambda r, *p: getattr(r, name)(*p)), nf.jit(lambda r, *p: getattr(r, name)(*p))
+    for f, convert in (
+        (numbers, lambda p: p),
+        (arrays, lambda p: [np.array([first, value]) for first, value in zip(good, p, strict=True)]),
+    ):
+        for parameters in (convert(good), convert(bad), convert(good)):
+            try:
+                expected = getattr(np.random.default_rng(0), name)(*parameters)
+            except (ValueError, OverflowError) as error:
+                with pytest.raises(type(error), match=r"test_random\.py"):
+                    f(np.random.default_rng(0), *parameters)
+                continue
+            result = f(np.random.default_rng(0), *parameters)
+            assert np.array_equal(np.isnan(result), np.isnan(expected)) and np.shape(result) == np.shape(expected)
+
+
+def test_bounds_that_the_dtype_does_not_hold() -> None:
+    f = nf.jit(lambda r, low, high: r.integers(low, high, dtype="i1"))
+    assert -128 <= f(np.random.default_rng(0), -128, 128) <= 127
+    for bounds, told in (
+        ((-129, 3), "low is out of bounds for int8"),
+        ((0, 129), "high is out of bounds for int8"),
+        ((3, 3), "low >= high"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            f(np.random.default_rng(0), *bounds)
+
+
 def test_a_generator_looks_like_one() -> None:
     @nf.jit
     def f(x, rng):
@@ -462,3 +501,17 @@ assert "numpy.random" not in sys.modules
 assert f(x, x).tolist() != f(x, x).tolist()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_drawn_places_need_no_check() -> None:
+    """They are known to lie within the axis, so a call has nothing to look at."""
+    x = np.arange(20.0)
+    for function in (
+        lambda x, r: x[r.integers(0, 20, (5, 20))].mean(1),
+        lambda x, r: r.choice(x, 30),
+        lambda x, r: r.permutation(x),
+    ):
+        assert len(nf.jit(function).trace(x, np.random.default_rng(0)).graph.outputs) == 1
+    outside = nf.jit(lambda x, r: x[r.integers(20, 23, 4)])
+    with pytest.raises(IndexError, match="out of bounds"):
+        outside(x, np.random.default_rng(0))
