@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from numfuse.compiler.graph import Graph, Node, make
+from numfuse.compiler.graph import Graph, Node, make, seen_through
 from numfuse.compiler.index import Axis, Index, axis_index
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.views import broadcast_index
@@ -84,6 +84,8 @@ class Writes:
                 return False
         elif operator(base.op).kind in ("view", "source"):
             return False
+        if seen_through(node.inputs[1]) is base and not self._while_written(node):
+            return False  # `x[1:] = x[:-1]`: what is written is nowhere else
         return all(self.position[reader] <= self.position[node] for reader in self.reads[base])
 
     def _pays(self, node: Node) -> bool:
@@ -126,6 +128,7 @@ class Writes:
         if (
             not others
             or value in self.returned
+            or value in self.next  # it is in memory of its own, which is written to
             or operator(value.op).kind not in ("elementwise", "guarded", "reduction")
         ):
             return None
@@ -134,13 +137,6 @@ class Writes:
             self.position[node] < self.position[one] < end for one in readers if one is not path and one is not node
         )
         return value if inside else None
-
-
-def seen_through(node: Node) -> Node:
-    """The array that a view is of."""
-    while operator(node.op).kind == "view":
-        (node,) = node.inputs
-    return node
 
 
 def region(node: Node, index: Indices) -> Indices:
