@@ -48,6 +48,7 @@ bench: $(VENV)/.bench  ## times against NumPy, numexpr, JAX and torch.compile, i
 	$(RUN) benchmarks/run.py
 	$(RUN) benchmarks/startup.py
 	$(RUN) benchmarks/compile_time.py
+	$(RUN) benchmarks/programs.py
 
 gpu-check:  ## tests and benchmarks on a GPU, with the Python at hand; installs the checkout without its dependencies
 	$(PYTHON) benchmarks/gpu_check.py --install
