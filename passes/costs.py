@@ -6,6 +6,8 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.ops import operator, scalar_code
 from numfuse.compiler.types import size_of
 
+CHEAP = 8
+"""Work, in additions for an element, that is repeated rather than put in memory and read back."""
 UNROLLED = 8
 """Elements of a reduction that is so short that it is written out where it is needed."""
 MOST_LOADS = 4
@@ -28,13 +30,14 @@ class Costs:
         reduction = None
         work = 0
         loads = frozenset([node])
-        if row.kind in ("view", "guarded") or (row.kind == "elementwise" and in_kernels(node)):
+        if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
             work = row.cost
             for source in node.inputs:
                 spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
-                work += 0 if spread or self._long_reduction(source) else self.work[source]
+                apart = row.kind == "gather" and source is node.inputs[0] and self.work[source] > CHEAP
+                work += 0 if spread or apart or self._long_reduction(source) else self.work[source]
                 reduction = reduction or self.source_reduction[source]
-            if row.kind != "guarded":
+            if row.kind not in ("guarded", "gather"):
                 many = [self.loads[source] for source in node.inputs if size_of(source.shape) >= size_of(node.shape)]
                 loads = max(many, key=len) if many and max(map(len, many)) > MOST_LOADS else frozenset().union(*many)
         elif row.kind == "reduction":

@@ -17,12 +17,10 @@ from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
-from numfuse.passes.costs import UNROLLED, Costs, in_kernels, reduced_length
+from numfuse.passes.costs import CHEAP, UNROLLED, Costs, in_kernels, reduced_length
 from numfuse.passes.in_place import apart, operand_indices, region
 from numfuse.passes.outline import outline
 
-CHEAP = 8
-"""Work, in additions for an element, that is repeated rather than put in memory and read back."""
 LARGEST = 160
 """Nodes in a kernel, at most: compile time and registers grow faster than kernels do."""
 MOST_BUFFERS = 48
