@@ -48,6 +48,7 @@ bench: $(VENV)/.bench  ## times against NumPy, numexpr, JAX and torch.compile, i
 	$(RUN) benchmarks/run.py
 	$(RUN) benchmarks/startup.py
 	$(RUN) benchmarks/compile_time.py
+	$(RUN) benchmarks/programs.py
 
 support: $(VENV)/.test  ## docs/support.md: what each function of NumPy becomes
 	$(RUN) -W ignore -m tests.support

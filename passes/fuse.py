@@ -10,23 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numfuse.compiler.graph import Graph, Node, is_scalar
+from numfuse.compiler.graph import Graph, Node, is_scalar, seen_through
 from numfuse.compiler.index import Axis
-from numfuse.compiler.ops import operator, scalar_code
+from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
-from numfuse.passes.in_place import apart, operand_indices, region, seen_through
+from numfuse.passes.costs import CHEAP, UNROLLED, Costs, in_kernels, reduced_length
+from numfuse.passes.in_place import apart, operand_indices, region
 from numfuse.passes.outline import outline
 
-CHEAP = 8
-"""Work, in additions for an element, that is repeated rather than put in memory and read back."""
-UNROLLED = 8
-"""Elements of a reduction that is so short that it is written out where it is needed."""
 LARGEST = 160
 """Nodes in a kernel, at most: compile time and registers grow faster than kernels do."""
 MOST_BUFFERS = 48
+LOAD = 3
+"""What reading an element costs, in additions: values made from many arrays are read rather than computed again."""
 
 
 @dataclass(frozen=True)
@@ -63,34 +62,11 @@ class Fuser:
         self.home: dict[Node, Cluster] = {}
         self.readers: dict[Node, list[Cluster]] = {}
         self.position = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
-        self.work: dict[Node, int] = {}
-        self.source_reduction: dict[Node, Node | None] = {}
+        costs = Costs(graph)
+        self.work, self.loads, self.source_reduction = costs.work, costs.loads, costs.source_reduction
         self.refusals: list[Refusal] = []
         self.overwritten: dict[Node, Cluster] = {}
         """The arrays into whose memory a cluster writes: all others that read them run before it."""
-        for node in (*graph.inputs, *graph.nodes):
-            self._measure(node)
-
-    def _measure(self, node: Node) -> None:
-        """The work of computing an element from what is in memory, and the reduction whose result it is made from."""
-        row = operator(node.op)
-        reduction = None
-        work = 0
-        if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
-            work = row.cost
-            for source in node.inputs:
-                spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
-                apart = row.kind == "gather" and source is node.inputs[0] and self.work[source] > CHEAP
-                work += 0 if spread or apart or self._long_reduction(source) else self.work[source]
-                reduction = reduction or self.source_reduction[source]
-        elif row.kind == "reduction":
-            reduction = node
-            work = (self.work[node.inputs[0]] + 1) * max(reduced_length(node), 1)
-        self.work[node] = min(work, 10_000)
-        self.source_reduction[node] = reduction
-
-    def _long_reduction(self, node: Node) -> bool:
-        return operator(node.op).kind == "reduction" and reduced_length(node) > UNROLLED
 
     # -- the walk ----------------------------------------------------------------------------------------------------
 
@@ -123,7 +99,8 @@ class Fuser:
             (outside if reason else inside).append(cluster)
             if reason:
                 self.refusals.append(Refusal(node, reason))
-        if len(inside) > 1 and (len(inside) - 1) * self.work[node] > CHEAP:
+        again = self.work[node] + LOAD * max(len(self.loads[node]) - 1, 0)
+        if len(inside) > 1 and (len(inside) - 1) * again > CHEAP:
             # the one that can keep it computes it, and the others read it
             chosen = next(
                 (
@@ -145,6 +122,10 @@ class Fuser:
                 self._join(node, home, own_places(home, node))
                 if self.work[node] > CHEAP:
                     outside, inside = outside + inside, []
+            if len(self.loads[node]) > 1:
+                readers = [c for c in inside if c is not home and not self.clusters.reaches(c, home)]
+                outside += readers
+                inside = [c for c in inside if c not in readers]
             self._store(node, home, outside)
         for cluster in inside:
             self._join(node, cluster, demands[cluster])
@@ -421,17 +402,8 @@ class Fuser:
         return rows >= self.machine.few_rows or length <= 16384
 
 
-def in_kernels(node: Node) -> bool:
-    """Whether kernels can compute this elementwise node; what they cannot is a library call."""
-    return scalar_code(node.op, *[source.dtype for source in node.inputs]) is not None
-
-
 def _without_ones(shape: Shape) -> list[int]:
     return [extent for extent in shape if extent != 1]
-
-
-def reduced_length(node: Node) -> int:
-    return size_of([node.inputs[0].shape[a] for a in node.params["axis"]])
 
 
 def _repeated(index: Indices, loops: frozenset[Axis]) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from numfuse.compiler.graph import Graph, Node, make
+from numfuse.compiler.graph import Graph, Node, make, seen_through
 from numfuse.compiler.index import Axis, Index, axis_index
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 
@@ -82,8 +83,10 @@ class Writes:
                 last = self.next[last]
             if base not in self.given or self.graph.outputs[self.given[base]] is not last:
                 return False
-        elif operator(base.op).kind in ("view", "source"):
+        elif operator(base.op).kind in ("view", "source", "structure"):
             return False
+        if seen_through(node.inputs[1]) is base and not self._while_written(node):
+            return False  # `x[1:] = x[:-1]`: what is written is nowhere else
         return all(self.position[reader] <= self.position[node] for reader in self.reads[base])
 
     def _pays(self, node: Node) -> bool:
@@ -126,6 +129,7 @@ class Writes:
         if (
             not others
             or value in self.returned
+            or value in self.next  # it is in memory of its own, which is written to
             or operator(value.op).kind not in ("elementwise", "guarded", "reduction")
         ):
             return None
@@ -134,13 +138,6 @@ class Writes:
             self.position[node] < self.position[one] < end for one in readers if one is not path and one is not node
         )
         return value if inside else None
-
-
-def seen_through(node: Node) -> Node:
-    """The array that a view is of."""
-    while operator(node.op).kind == "view":
-        (node,) = node.inputs
-    return node
 
 
 def region(node: Node, index: Indices) -> Indices:
@@ -174,6 +171,9 @@ def operand_indices(node: Node, index: Indices) -> list[tuple[Node, Indices]]:
         (source,), axis, outer = node.inputs, node.params["axis"], iter(index)
         inner = [axis_index(Axis(1000 * id(node) + a, n)) for a, n in enumerate(source.shape)]
         return [(source, tuple([inner[a] if a in axis else next(outer) for a in range(len(inner))]))]
+    if row.kind == "gather":
+        places, inside = gathered(node, index)
+        return list(zip(node.inputs, (inside, *places), strict=True))
     if row.pull is not None:
         cases = row.pull([source.shape for source in node.inputs], node.params, node.shape, index)
         return [(node.inputs[case.operand], case.index) for case in cases if not any(test.never for test in case.tests)]

@@ -123,7 +123,7 @@ def _window(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 LEARNING = (
-    Program("k-means", k_means, _clouds, (40, 3, 2), (20_000, 8, 4), 12),
+    Program("k-means", k_means, _clouds, (40, 3, 2), (20_000, 8, 4), 6),
     Program("logistic regression", logistic_regression, _classified, (30, 4), (5000, 50), 8),
     Program("LeNet", lenet, _network, (2,), (16,), 14, 2e-4),
     Program("convolution by places", convolution_by_places, _window, (2, 7, 2, 3), (8, 32, 3, 16), 4),

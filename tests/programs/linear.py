@@ -92,8 +92,8 @@ def _bodies(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 LINEAR = (
-    Program("conjugate gradients", conjugate_gradients, _system, (13,), (1000,), 12),
+    Program("conjugate gradients", conjugate_gradients, _system, (13,), (1000,), 8),
     Program("shortest paths (Floyd-Warshall)", shortest_paths, _distances, (12,), (200,), 4),
-    Program("bodies with their energy", n_body, _bodies, (8,), (300,), 30),
-    Program("correlation by columns", correlation, lambda rng, size: (rng.random(size),), (20, 9), (1000, 60), 12),
+    Program("bodies with their energy", n_body, _bodies, (8,), (300,), 12),
+    Program("correlation by columns", correlation, lambda rng, size: (rng.random(size),), (20, 9), (1000, 60), 8),
 )

@@ -90,13 +90,13 @@ def _tridiagonal(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, 
 
 
 SWEEPS = (
-    Program("ADI", adi, lambda rng, size: (rng.random(size),), (11, 11), (200, 200), 24),
-    Program("tridiagonal systems by rows", thomas, _tridiagonal, (7, 9), (38, 5000), 6),
+    Program("ADI", adi, lambda rng, size: (rng.random(size),), (11, 11), (100, 100), 24),
+    Program("tridiagonal systems by rows", thomas, _tridiagonal, (7, 9), (38, 5000), 10),
     Program("Gauss-Seidel by rows", gauss_seidel, lambda rng, size: (rng.random(size),), (9, 14), (120, 1000), 4),
     Program(
         "red-black relaxation", red_black, lambda rng, size: (rng.random(size), rng.random(size)), (41,), (100_001,), 4
     ),
     Program(
-        "moving average by rows", moving_average, lambda rng, size: (rng.random(size), 0.1), (12, 5), (200, 1000), 3
+        "moving average by rows", moving_average, lambda rng, size: (rng.random(size), 0.1), (12, 5), (200, 1000), 4
     ),
 )

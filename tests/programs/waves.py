@@ -134,8 +134,8 @@ def _waves(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 WAVES = (
-    Program("heat in 1 dimension", heat_1d, lambda rng, size: (rng.random(size), 0.2), (57,), (100_000,), 4),
-    Program("heat in 2 dimensions", heat_2d, lambda rng, size: (rng.random(size), 0.2), (23, 31), (512, 512), 4),
+    Program("heat in 1 dimension", heat_1d, lambda rng, size: (rng.random(size), 0.2), (57,), (100_000,), 3),
+    Program("heat in 2 dimensions", heat_2d, lambda rng, size: (rng.random(size), 0.2), (23, 31), (512, 512), 5),
     Program(
         "heat in 3 dimensions",
         heat_3d,
@@ -144,7 +144,7 @@ WAVES = (
         (64, 64, 64),
         6,
     ),
-    Program("lid-driven cavity", cavity, _still, (13, 17), (201, 201), 30),
+    Program("lid-driven cavity", cavity, _still, (13, 17), (201, 201), 12),
     Program("electromagnetic waves (FDTD)", fdtd, _waves, (15, 19), (500, 600), 12),
-    Program("Mandelbrot set", mandelbrot, _plane, (19, 23), (400, 500), 10),
+    Program("Mandelbrot set", mandelbrot, _plane, (19, 23), (400, 500), 4),
 )
