@@ -7,7 +7,7 @@ WORKERS ?= 2
 N ?= 2000
 SEED ?= 1
 
-.PHONY: help demo test test-main test-simulator fuzz bench gpu-check lint wheel clean
+.PHONY: help demo test test-main test-simulator fuzz bench gpu-check lint wheel clean support
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,10 @@ bench: $(VENV)/.bench  ## times against NumPy, numexpr, JAX and torch.compile, i
 	$(RUN) benchmarks/run.py
 	$(RUN) benchmarks/startup.py
 	$(RUN) benchmarks/compile_time.py
+	$(RUN) benchmarks/programs.py
+
+support: $(VENV)/.test  ## docs/support.md: what each function of NumPy becomes
+	$(RUN) -W ignore -m tests.support
 
 gpu-check:  ## tests and benchmarks on a GPU, with the Python at hand; installs the checkout without its dependencies
 	$(PYTHON) benchmarks/gpu_check.py --install

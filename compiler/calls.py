@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.trace.array import Array
+from numfuse.compiler.trace.draws import is_generator
 from numfuse.compiler.tree import Instance
 from numfuse.compiler.types import Spec
 from numfuse.runtime.cuda.array import DeviceArray
@@ -47,6 +48,9 @@ def kind_of(value: Any, leaves: list[Any]) -> Any:
         attributes = getattr(value.value, "__dict__", None)
         if attributes is not None:
             return type(value.value), tuple(attributes), *[kind_of(part, leaves) for part in attributes.values()]
+    if is_generator(value):
+        leaves.append(value)
+        return kind
     raise Unfamiliar
 
 
@@ -64,7 +68,7 @@ def static_kind(value: Any) -> Any:
 
 def known_array(leaf: Any) -> Any:
     """Arrays of other libraries as ndarrays or device arrays, without a copy."""
-    if isinstance(leaf, (ndarray, np.generic, int, float, complex, Array, DeviceArray, Spec)):
+    if isinstance(leaf, (ndarray, np.generic, int, float, complex, Array, DeviceArray, Spec)) or is_generator(leaf):
         return leaf
     on_device = hasattr(leaf, "__cuda_array_interface__")
     if not on_device and hasattr(leaf, "__dlpack_device__"):

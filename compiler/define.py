@@ -58,7 +58,7 @@ class GraphBuilder:
     def apply(self, op: str, *operands: Any, name: str | None = None, **params: Any) -> Array:
         """A node of the operator table: `apply("sum", x, axis=(0,))`. Raises KeyError for an unknown operator, and the operator's own
         ValueError or TypeError where the operands do not fit."""
-        if op not in OPERATORS or OPERATORS[op].kind == "structure" or op in ("input", "constant"):
+        if op not in OPERATORS or OPERATORS[op].kind in ("structure", "store") or op in ("input", "constant"):
             raise KeyError(f"unknown operator {op!r}; the operators are {', '.join(sorted(OPERATORS))}")
         node = self._recorder.make(op, *[as_array(self._recorder, operand).node for operand in operands], **params)
         array = fresh(self._recorder, node)

@@ -98,6 +98,13 @@ def is_scalar(node: Node) -> bool:
     return node.op == "constant" and not node.shape
 
 
+def seen_through(node: Node) -> Node:
+    """The array that a view is of."""
+    while operator(node.op).kind == "view":
+        (node,) = node.inputs
+    return node
+
+
 class GraphError(ValueError):
     """A graph that breaks a rule of the operator table."""
 

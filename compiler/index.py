@@ -310,6 +310,17 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+def distinct_elements(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether no two elements of an array with these strides are the same memory, as far as can be told: each step is longer than all that
+    shorter ones reach."""
+    reach = 0
+    for step, extent in sorted((abs(step), extent) for step, extent in zip(strides, shape, strict=True) if extent > 1):
+        if step <= reach:
+            return False
+        reach += step * (extent - 1)
+    return True
+
+
 def flatten(index: Sequence[Index], strides: Sequence[int]) -> Index:
     """The offset of the element `index` of an array with these strides."""
     offset = ZERO

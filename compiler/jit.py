@@ -18,6 +18,7 @@ from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, owners_of, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import TracedValueError, TraceError
+from numfuse.compiler.trace.random import Stream
 from numfuse.compiler.tree import Instance, Static, Tree
 from numfuse.compiler.types import UnsupportedDtype
 from numfuse.runtime import devices, log
@@ -116,9 +117,9 @@ class JitFunction:
             return self._plain(args, kwargs)
         try:
             leaves, names, tree = self._flatten(args, kwargs)
-            leaves = [known_array(leaf) for leaf in leaves]
-            if any(isinstance(leaf, Array) for leaf in leaves):  # within another trace: part of it
+            if any(isinstance(leaf, (Array, Stream)) for leaf in leaves):  # within another trace: part of it
                 return self._plain(args, kwargs)
+            leaves = [known_array(leaf) for leaf in leaves]
             kinds = [leaf_of(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
         except (TraceError, UnsupportedDtype) as error:
             self._warn(error)
@@ -316,7 +317,12 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
     for leaf, name, kind in zip(leaves, names, expected, strict=True):
         given = leaf_of(leaf, name)
         strides = kind.strides if kind.strides is not None else given.strides
-        if given.spec != kind.spec or given.weak != kind.weak or given.strides != strides:
+        if (
+            given.spec != kind.spec
+            or given.weak != kind.weak
+            or given.generator != kind.generator
+            or given.strides != strides
+        ):
             raise TypeError(
                 f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
             )

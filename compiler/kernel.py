@@ -12,13 +12,13 @@ of the loops around it; two adjacent axes that every access walks as one are col
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Union
 
 import numpy as np
 from numfuse.compiler.graph import Location, Node
-from numfuse.compiler.index import Axis, Floor, Index, Mod, Test
+from numfuse.compiler.index import Atom, Axis, Floor, Index, Mod, Test
 from numfuse.compiler.types import Shape, size_of
 
 
@@ -33,6 +33,8 @@ class Buffer:
     output: bool
     aligned: bool = True
     """Whether its first element stands at a multiple of 16 bytes."""
+    first: int = 0
+    """Where its first element stands in the memory that the kernel is given."""
 
 
 ValueKind = Literal["load", "constant", "place", "apply", "result", "kept"]
@@ -157,6 +159,8 @@ class Kernel:
     """`scopes[0]` is outside all loops; `scopes[k]` inside the first k row loops."""
     body: Any
     """The graph it computes (a `Graph`)."""
+    parameters: list[tuple[int, int]] = field(default_factory=list)
+    """For each of `buffers`, which array it points into (by its place among the operands and results), and how many elements from its start."""
     collapsed: dict[Axis, Axis] = field(default_factory=dict)
     """For each axis, the loop that walks it: one of its own, or one that walks its neighbours too, named after the last."""
 
@@ -205,6 +209,58 @@ class Kernel:
         """Whether there are no rows, and so nothing to do."""
         return any(axis.extent == 0 for axis in self.rows)
 
+    def rebase(self, grain: int = 1) -> None:
+        """Lets each pointer start at the first element that it reads or writes: then kernels for different rows are the same code.
+
+        Accesses that move differently with the loops (`x[n * i + j]` and `x[n * i + 5]`) get pointers of their own. `grain`: the pointers move by
+        so many bytes, for machines that read neighbours at once.
+        """
+        if self.empty:
+            self.parameters = [(place, 0) for place in range(len(self.buffers))]
+            return
+        first: dict[tuple[Buffer, frozenset[tuple[Atom, int]]], int] = {}
+        for buffer, index in self.accesses:
+            key = buffer, frozenset(index.terms)
+            low = index.bounds[0] - index.bounds[0] % max(grain // buffer.dtype.itemsize, 1)
+            first[key] = min(first.get(key, low), low)
+        moved: dict[tuple[Buffer, frozenset[tuple[Atom, int]]], Buffer] = {}
+        buffers: list[Buffer] = []
+        for place, buffer in enumerate(self.buffers):
+            groups = [(key, low) for key, low in first.items() if key[0] is buffer]
+            if any(low <= 0 for _, low in groups):  # what nobody reads or writes is not passed
+                buffers.append(buffer)
+                self.parameters.append((place, 0))
+            for key, low in groups:
+                if low > 0:
+                    aligned = buffer.aligned and low * buffer.dtype.itemsize % 16 == 0
+                    moved[key] = replace(buffer, aligned=aligned)
+                    buffers.append(moved[key])
+                    self.parameters.append((place, low))
+        self.buffers = buffers
+        for statement in self.statements if moved else ():
+            if isinstance(statement, Store):
+                key = statement.buffer, frozenset(statement.offset.terms)
+                if key in moved:
+                    statement.buffer, statement.offset = moved[key], statement.offset - first[key]
+            elif isinstance(statement, Value) and statement.buffer is not None and statement.index is not None:
+                key = statement.buffer, frozenset(statement.index.terms)
+                if key in moved:
+                    statement.buffer, statement.index = moved[key], statement.index - first[key]
+        self.__dict__.pop("accesses", None)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes read and written, as far as arrays are touched at all; each element is counted once."""
+        touched: dict[tuple[int, frozenset[tuple[Atom, int]]], int] = {}
+        whole: dict[int, int] = {}
+        places = [place for place, _ in self.parameters]
+        array = dict(zip(self.buffers, places, strict=True))
+        for buffer, index in self.accesses:
+            key = array[buffer], frozenset(index.terms)
+            touched[key] = size_of([axis.extent for axis in index.axes]) * buffer.dtype.itemsize
+            whole[array[buffer]] = size_of(buffer.shape) * buffer.dtype.itemsize
+        return sum(min(whole[place], sum(size for (of, _), size in touched.items() if of == place)) for place in whole)
+
     def collapse(self) -> None:
         """Finds the runs of axes that every index walks as one axis, so that one loop does for them."""
         indices = list(self.indices())
@@ -245,25 +301,28 @@ def _walks_as_one(index: Index, outer: Axis, inner: Axis) -> bool:
 
 
 def in_place_pairs(kernel: Kernel) -> frozenset[tuple[int, int]]:
-    """The pairs of parameters, one read and one written, that may be the same memory: every load is of the element stored."""
+    """The pairs of arrays, one read and one written, that may be the same memory: every load is of the element stored.
+
+    They are told by their places among the fused node's operands and results.
+    """
     if kernel.loops:
         return frozenset()
-    stores: dict[Buffer, set[Index]] = {}
-    loads: dict[Buffer, set[Index]] = {}
-    late: set[Buffer] = set()  # read after something was stored: the statements of a row run in order
+    stores: dict[int, set[Index]] = {}
+    loads: dict[int, set[Index]] = {}
+    late: set[int] = set()  # read after something was stored: the statements of a row run in order
+    array = dict(zip(kernel.buffers, kernel.parameters, strict=True))
     for statement in kernel.statements:
         if isinstance(statement, Store):
-            stores.setdefault(statement.buffer, set()).add(statement.offset)
+            place, start = array[statement.buffer]
+            stores.setdefault(place, set()).add(statement.offset + start)
         elif isinstance(statement, Value) and statement.buffer is not None and statement.index is not None:
-            loads.setdefault(statement.buffer, set()).add(statement.index)
+            place, start = array[statement.buffer]
+            loads.setdefault(place, set()).add(statement.index + start)
             if stores:
-                late.add(statement.buffer)
+                late.add(place)
     return frozenset(
-        (place, other)
-        for place, read in enumerate(kernel.buffers)
-        for other, written in enumerate(kernel.buffers)
-        if not read.output
-        and read not in late
-        and written in stores
-        and (read not in loads or len(loads[read] | stores[written]) == 1)
+        (read, written)
+        for read in {place for buffer, (place, _) in array.items() if not buffer.output}
+        for written in stores
+        if read not in late and (read not in loads or len(loads[read] | stores[written]) == 1)
     )

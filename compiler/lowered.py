@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,14 +109,21 @@ class Lowered:
 
 
 def lower_graph(
-    graph: Graph, layouts: Sequence[Layout | None], target_name: str, arch: str | None, traced: Traced | None = None
+    graph: Graph,
+    layouts: Sequence[Layout | None],
+    target_name: str,
+    arch: str | None,
+    traced: Traced | None = None,
+    given: Mapping[int, int] | None = None,
 ) -> Lowered:
-    """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order)."""
+    """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order). `given`: inputs whose
+    memory the program may write to, each with the output that it must hold at the end."""
     device = device_for(target_name, arch)
     target = find_target(device.name)
     trail = Trail(check=log.wanted("check"))
     with without_collector():
-        graph = optimize(graph, target, trail=trail)
+        written = {graph.inputs[place]: result for place, result in (given or {}).items()}
+        graph = optimize(graph, target, trail=trail, given=written)
         program = lower(graph, layouts, target.print_kernel)
         if target.finish is not None:
             target.finish(program)
@@ -128,8 +135,10 @@ def lower_graph(
 def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
     """Optimises a traced function for a target and prints its kernels."""
     on_device = target_name != "cpu" and (target_name != "auto" or default_target() != "cpu")
-    lowered = lower_graph(traced.graph, traced.layouts(on_device), target_name, arch, traced)
-    donate(lowered.program, traced.donated())
+    layouts = traced.layouts(on_device)
+    given = traced.given(layouts)
+    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given)
+    donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered
 
 
@@ -153,12 +162,14 @@ class Compiled:
         """Whether every array argument is read as it lies."""
         traced = self.traced
         layouts = zip(traced.feeds, traced.layouts(), strict=True)
-        return all(layout is not None or feed.converted for feed, layout in layouts) and not any(
+        return all(layout is not None or feed.converted or feed.key for feed, layout in layouts) and not any(
             leaf.scalar for leaf in traced.leaves
         )
 
     def entry(self, specs: Sequence[Any]) -> Callable[..., Any] | None:
         """A callable for arguments of these specs (dtype, shape, strides in bytes) that does a whole call; None where it takes more."""
+        if any(feed.key is not None for feed in self.traced.feeds):
+            return None
         in_order = [feed.leaf for feed in self.traced.feeds] == list(range(len(specs)))
         arrays = all(isinstance(spec, tuple) and isinstance(spec[0], np.dtype) for spec in specs)
         if not (in_order and arrays and self.simple is not None and hasattr(self.executable, "entry")):
@@ -167,8 +178,11 @@ class Compiled:
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
-        written = [write.leaf for write in self.traced.writes if write.leaf is not None]
-        arrays = [(k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
+        written = [write.leaf for write in self.traced.writes]
+        arrays: list[tuple[int | None, Any]] = [
+            (k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)
+        ]
+        arrays += [(None, feed.captured) for feed in self.traced.feeds if feed.captured is not None]
         return any(np.may_share_memory(leaves[w], leaf) for w in written for k, leaf in arrays if k != w)
 
     # -- looking at it -----------------------------------------------------------------------------------------------
@@ -221,10 +235,13 @@ class Compiled:
 
         `taken`: the arguments as kernels take them, where that is not as they are.
         """
+        for write in self.traced.writes:
+            if not getattr(getattr(leaves[write.leaf], "flags", None), "writeable", True):
+                raise ValueError("assignment destination is read-only")
         given = leaves if taken is None else taken
         results = self.executable([read(given) for read in self._read])
         if self.traced.checks:
-            self._look(results, leaves)
+            self._look(results, given)
         for write in self.traced.writes:
             write_back(leaves[write.leaf], results[write.result])
         if not self.traced.updates:
@@ -253,7 +270,9 @@ class Compiled:
 
 
 def write_back(target: Any, result: Any) -> None:
-    """Puts a result into an argument that the function wrote to."""
+    """Puts a result into an argument that the function wrote to, unless it was computed in that very memory."""
+    if target is result:
+        return
     if isinstance(target, DeviceArray):
         if not target.contiguous or not isinstance(result, DeviceArray):
             raise ValueError("the function writes to a device array that is not C-contiguous; pass a contiguous one")
@@ -267,7 +286,9 @@ def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     if feed.captured is not None:
         captured = feed.captured
         return lambda leaves: captured
-    leaf, kind = feed.leaf, dtype.type
+    leaf, kind, key = feed.leaf, dtype.type, feed.key
+    if key is not None:
+        return lambda leaves: np.asarray(key(None if leaf is None else leaves[leaf]), np.uint64)
     assert leaf is not None
     if feed.converted:
         return lambda leaves: np.asarray(kind(leaves[leaf]))  # Python numbers: out of range is NumPy's OverflowError

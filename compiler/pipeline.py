@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from numfuse.compiler.graph import Graph
+from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.targets import Target
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead
 from numfuse.passes.expand import expand
 from numfuse.passes.fold import fold
 from numfuse.passes.fuse import fuse
+from numfuse.passes.in_place import in_place
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
 
-Pass = Callable[[Graph, Target], Graph]
+Given = Mapping[Node, int]
+"""The inputs whose memory the program may write to, and for each the output that it must hold at the end."""
+Pass = Callable[[Graph, Target, Given], Graph]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
-    ("fold", lambda graph, target: fold(graph)),
-    ("simplify", lambda graph, target: simplify(graph)),
-    ("cse", lambda graph, target: cse(graph)),
-    ("dead", lambda graph, target: dead(graph)),
-    ("expand", lambda graph, target: expand(graph)),
-    ("split", lambda graph, target: split(graph, target.few)),
-    ("tidy", lambda graph, target: dead(cse(simplify(graph)))),
-    ("fuse", lambda graph, target: fuse(graph, target.machine)),
+    ("fold", lambda graph, target, given: fold(graph)),
+    ("simplify", lambda graph, target, given: simplify(graph)),
+    ("cse", lambda graph, target, given: cse(graph)),
+    ("dead", lambda graph, target, given: dead(graph)),
+    ("expand", lambda graph, target, given: expand(graph)),
+    ("split", lambda graph, target, given: split(graph, target.few)),
+    ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
+    ("in_place", lambda graph, target, given: in_place(graph, given)),
+    ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what expand and split wrote."""
 
@@ -74,7 +78,9 @@ class Trail:
         return "\n".join(lines)
 
 
-def optimize(graph: Graph, target: Target, *, last: str = "fuse", trail: Trail | None = None) -> Graph:
+def optimize(
+    graph: Graph, target: Target, *, last: str = "fuse", trail: Trail | None = None, given: Given | None = None
+) -> Graph:
     """Runs the passes up to and with the one named `last`. Raises KeyError for an unknown name."""
     names = [name for name, _ in PASSES]
     if last not in names:
@@ -84,7 +90,7 @@ def optimize(graph: Graph, target: Target, *, last: str = "fuse", trail: Trail |
     for name, run in PASSES[: names.index(last) + 1]:
         start = time.perf_counter()
         if not (name == "tidy" and graph is settled):  # nothing has changed since the passes that it repeats
-            graph = run(graph, target)
+            graph = run(graph, target, given or {})
         if name == "dead":
             settled = graph
         trail.stages.append(Stage(name, graph, time.perf_counter() - start))

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.index import distinct_elements
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
-from numfuse.compiler.trace.draws import no_draws
-from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError
+from numfuse.compiler.trace.draws import is_generator, next_key, traced_draws, with_draws_seen
+from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, TraceError, UnsupportedFunction
+from numfuse.compiler.trace.random import Stream
 from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
@@ -32,7 +34,8 @@ from numfuse.runtime.cuda.array import DeviceArray
 
 @dataclass(frozen=True)
 class Leaf:
-    """What tracing needs to know of an argument: a Python number's type, or an array's spec and strides (in elements)."""
+    """What tracing needs to know of an argument: a Python number's type, an array's spec and strides (in elements), or a random
+    generator's type (its spec is the key's)."""
 
     spec: Spec
     weak: type | None = None
@@ -40,6 +43,7 @@ class Leaf:
     scalar: bool = False
     aligned: bool = True
     on_device: bool = False
+    generator: type | None = None
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,28 @@ class Traced:
         if self.checks:  # a call that fails must find the arguments as they were
             return set()
         names = self.options.get("donate", ())
-        leaves = {leaf for leaf, owner in enumerate(self.owners) if owner in names and not self.leaves[leaf].weak}
+        leaves = {
+            leaf
+            for leaf, owner in enumerate(self.owners)
+            if owner in names and not (self.leaves[leaf].weak or self.leaves[leaf].generator)
+        }
         written = {write.leaf for write in self.writes} | {output.leaf for output in self.outputs}
         return {place for place, feed in enumerate(self.feeds) if feed.leaf in leaves - written}
+
+    def given(self, layouts: Sequence[Layout | None]) -> dict[int, int]:
+        """The graph's inputs that are written to, each with the result that is put back into it. Not those whose elements share memory, and
+        none where a check may fail: then the arguments must be as they were."""
+        if self.checks:
+            return {}
+        result = {write.leaf: write.result for write in self.writes}
+        return {
+            place: result[feed.leaf]
+            for place, (feed, layout) in enumerate(zip(self.feeds, layouts, strict=True))
+            if feed.leaf in result
+            and not feed.converted
+            and layout is not None
+            and distinct_elements(self.graph.inputs[place].shape, layout.strides)
+        }
 
     def as_text(self) -> str:
         return self.graph.as_text()
@@ -116,7 +139,9 @@ class Traced:
             if feed.captured is not None:
                 layouts.append(None if on_device else layout_of(feed.captured))
                 continue
-            assert feed.leaf is not None
+            if feed.leaf is None or feed.key is not None:
+                layouts.append(None)
+                continue
             leaf = self.leaves[feed.leaf]
             as_it_lies = leaf.strides is not None and leaf.on_device == on_device and not feed.converted
             layouts.append(Layout(leaf.strides, leaf.aligned) if as_it_lies and leaf.strides is not None else None)
@@ -145,6 +170,12 @@ def trace_function(
 ) -> Traced:
     """Runs `function` with arrays that record what is done to them: once, again where it writes to arrays of np.zeros and the like, and once more
     where these are of np.ndarray(shape)."""
+    return with_draws_seen(lambda: _traced(function, tree, leaves, names, options))
+
+
+def _traced(
+    function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
+) -> Traced:
     try:
         return _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
     except NotAnArgument:
@@ -159,7 +190,7 @@ def trace_function(
             raise
         try:
             return _trace(function, tree, leaves, names, options, functools.partial(traced_creation, classes=True))
-        except (NotAnArgument, TracedValueError):
+        except Exception:
             raise error from None
 
 
@@ -177,8 +208,8 @@ def _trace(
     ]
     containers: list[tuple[Path, Any, dict[Hashable, Any]]] = []
     args, kwargs = unflatten(tree, iter(arrays), lambda path, made: containers.append((path, made, contents(made))))
-    with without_collector(), recording(), no_draws(function), creation(recorder):
-        result = _called(function, args, kwargs)
+    with without_collector(), recording(), traced_draws(recorder, function, tree.statics()), creation(recorder):
+        result = _called(function, args, kwargs, recorder)
     updates, changed = [], []
     for path, container, before in containers:
         now = contents(container)
@@ -206,10 +237,12 @@ def _trace(
     )
 
 
-def _called(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _called(function: Callable[..., Any], args: Any, kwargs: Any, recorder: Recorder) -> Any:
     try:
         return function(*args, **kwargs)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        if recorder.asked is not None and not isinstance(error, TraceError):  # `np.zeros(k)` says that k is no integer
+            raise recorder.asked from None
         if isinstance(error.__cause__, TracedValueError):  # NumPy asked an element of an array of its own
             raise TracedValueError(
                 "a traced value is written into an array that NumPy made in the function, which cannot hold it; make it with np.zeros, np.empty or "
@@ -235,8 +268,10 @@ def labels_of(signature: inspect.Signature, count: int) -> list[str]:
     return [names[k] if k < len(names) else f"{rest}_{k - len(names)}" for k in range(count)]
 
 
-def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Array:
+def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Any:
     name = name if name.isidentifier() else f"x_{number}"
+    if leaf.generator is not None:
+        return Stream(recorder, leaf.generator, Feed(number, key=next_key), name)
     if leaf.weak is not None:
         placeholder = Node("input", (), {}, (), leaf.spec.dtype, None, name)
         return weak(recorder, leaf.weak, placeholder, number)
@@ -250,11 +285,15 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
     """As `flatten`, but only arrays are leaves: everything else is returned as it is."""
     if type(value) is np.ndarray and value.dtype in DTYPE_NAMES:
         value = as_array(recorder, value)
+    if isinstance(value, Stream):
+        raise UnsupportedFunction(
+            "a jitted function cannot return or keep a random generator that it made or was given; return the numbers"
+        )
     if isinstance(value, Array):
         leaves.append(value)
         return Tree("leaf")
     if isinstance(value, Selected):
-        raise refused("returning it from the function")
+        raise refused("returning it from the function", value.where)
     if isinstance(value, (list, tuple)):
         return Tree(
             "list" if isinstance(value, list) else "tuple",
@@ -274,7 +313,7 @@ def _assemble(
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
     lasting = recorder.lasting()
     owners: dict[Storage, tuple[int | None, np.ndarray | None]] = {
-        array.storage: (number, None) for number, array in enumerate(arrays)
+        array.storage: (number, None) for number, array in enumerate(arrays) if isinstance(array, Array)
     }
     for feed in recorder.feeds:
         if id(feed.captured) in lasting:
@@ -346,6 +385,8 @@ def leaf_of(value: Any, path: str) -> Leaf:
         supported(value.dtype)
         strides = None if layout is None else layout.strides
         return Leaf(Spec(value.shape, supported(value.dtype)), None, strides, aligned=layout is None or layout.aligned)
+    if is_generator(value):
+        return Leaf(Spec((), np.dtype("u8")), generator=type(value))
     kind = next(k for k in (int, float, complex) if isinstance(value, k))
     return Leaf(Spec((), np.dtype({int: "i8", float: "f8", complex: "c16"}[kind])), kind)
 

@@ -50,6 +50,7 @@ def print_for_cpu(
     lanes = cpu.wants_lanes(kernel)
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
+    kernel.rebase()
     source = cpu.print_lanes(kernel) if lanes else cpu.print_cpu(kernel)
     return kernel, source, {"count": cpu.chunks(kernel, lanes)}
 
@@ -60,6 +61,7 @@ def print_for_cuda(
     work = work_of(node.params["body"])
     columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
     kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cuda.keep_on_cuda(work[n], length, columns))
+    kernel.rebase(grain=16)
     source, launch = cuda.print_cuda(kernel)
     return kernel, source, launch.extents()
 

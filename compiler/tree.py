@@ -1,6 +1,6 @@
 """Arguments and results as flat lists of leaves: nested lists, tuples, dicts, dataclasses, and the object of a method.
 
-A leaf is an array or a number. Everything else (None, bools, strings, types, functions, ...) is static: it is part of the tree's
+A leaf is an array, a number or a random generator. Everything else (None, bools, strings, types, functions, ...) is static: it is part of the tree's
 shape, and a call with another value of it is traced anew.
 """
 
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.draws import is_generator
-from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.types import Spec
 
 LEAF_TYPES = (np.ndarray, np.generic, Array, Spec)
@@ -33,6 +32,13 @@ class Tree:
             _hashable(static) if kind != "leaf" else None,
             tuple([child.key for child in children]),
         )
+
+    def statics(self) -> Iterator[Any]:
+        """The values that stay Python's, and the types of objects."""
+        if self.kind in ("static", "object"):
+            yield self.static if self.kind == "static" else self.static[0]
+        for child in self.children:
+            yield from child.statics()
 
     @property
     def leaves(self) -> int:
@@ -64,7 +70,7 @@ class Static:
 
 
 def is_leaf(value: Any) -> bool:
-    if isinstance(value, LEAF_TYPES):
+    if isinstance(value, LEAF_TYPES) or is_generator(value):
         return True
     if isinstance(value, (int, float, complex)):
         return not isinstance(value, bool)
@@ -82,6 +88,8 @@ def flatten(value: Any, leaves: list[Any], names: list[str] | None = None, name:
             ]
         )
 
+    if isinstance(value, Static) and is_generator(value.value):
+        value = value.value  # its numbers are drawn at each call all the same
     if isinstance(value, Static):
         return Tree("static", value.value)
     if isinstance(value, (list, tuple)):
@@ -102,10 +110,6 @@ def flatten(value: Any, leaves: list[Any], names: list[str] | None = None, name:
                 "object", (type(inside), tuple(attributes)), all_of(tuple(attributes.values()), tuple(attributes))
             )
         value = inside
-    if is_generator(value):
-        raise UnsupportedFunction(
-            f"argument {name!r} is a random generator, whose numbers would be the same at every call; draw outside, and pass the array"
-        )
     return Tree("static", value)
 
 

@@ -28,6 +28,8 @@ class Cluster:
         self.rows: tuple[Axis, ...] | None = None
         self.axes: list[Axis] = []
         self.library: Node | None = None
+        self.store: Indices | None = None
+        """For a cluster that writes into an array's memory in place, where in that array its elements go."""
 
     @property
     def domain(self) -> tuple[Axis, ...]:

@@ -1,25 +1,35 @@
 """Writes operators that no kernel has as ones that kernels have.
 
 argmax and argmin become a maximum and the least place that holds it. The product of two vectors becomes a sum of products, and so does
-that of a computed matrix and a vector, so that the matrix is never put in memory.
+that of a computed matrix and a vector, where nothing else reads the matrix, so that it is never put in memory.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import Graph, Node, constant, make, rewrite
+from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
 from numfuse.compiler.ops import operator
 
 Emit = Callable[[Node], Node]
 
 
 def expand(graph: Graph) -> Graph:
-    if not any(node.op in RULES for node in graph.nodes):
+    if not any(node.op in ("argmax", "argmin", "matmul") for node in graph.nodes):
         return graph
-    return rewrite(graph, lambda node, emit: RULES[node.op](node, emit) if node.op in RULES else node)
+    readers = Counter(
+        seen_through(source) for node in graph.nodes if operator(node.op).kind != "view" for source in node.inputs
+    )
+
+    def rule(node: Node, emit: Emit) -> Node:
+        if node.op == "matmul":
+            return _matmul(node, emit, readers)
+        return _arg_extremum(node, emit) if node.op in ("argmax", "argmin") else node
+
+    return rewrite(graph, rule)
 
 
 def _arg_extremum(node: Node, emit: Emit) -> Node:
@@ -41,11 +51,13 @@ def _arg_extremum(node: Node, emit: Emit) -> Node:
     return make("astype", (least,), node.where, dtype=node.dtype)
 
 
-def _matmul(node: Node, emit: Emit) -> Node:
+def _matmul(node: Node, emit: Emit, readers: Counter[Node]) -> Node:
     left, right = node.inputs
     matrix, vector = (left, right) if right.shape[-1] == 1 else (right, left)
     of_vectors = left.shape[-2] == right.shape[-1] == 1
-    if 1 not in (left.shape[-2], right.shape[-1]) or not (of_vectors or _computed(matrix)) or node.dtype.char in "?e":
+    source = seen_through(matrix)
+    computed = operator(source.op).kind in ("elementwise", "guarded") and readers[source] < 2
+    if 1 not in (left.shape[-2], right.shape[-1]) or not (of_vectors or computed) or node.dtype.char in "?e":
         return node
     if matrix is right:  # (1, k) @ (k, m): columns of the matrix become rows
         ndim = len(right.shape)
@@ -56,13 +68,3 @@ def _matmul(node: Node, emit: Emit) -> Node:
     product = emit(make("multiply", (matrix, vector), node.where))
     total = emit(make("sum", (product,), node.where, axis=(len(product.shape) - 1,)))
     return make("reshape", (total,), node.where, shape=node.shape)
-
-
-def _computed(node: Node) -> bool:
-    """Whether a kernel makes this array, or could."""
-    while operator(node.op).kind == "view":
-        (node,) = node.inputs
-    return operator(node.op).kind in ("elementwise", "guarded")
-
-
-RULES: dict[str, Callable[[Node, Emit], Node]] = {"argmax": _arg_extremum, "argmin": _arg_extremum, "matmul": _matmul}

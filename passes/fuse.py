@@ -10,22 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numfuse.compiler.graph import Graph, Node, is_scalar
+from numfuse.compiler.graph import Graph, Node, is_scalar, seen_through
 from numfuse.compiler.index import Axis
-from numfuse.compiler.ops import operator, scalar_code
+from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
+from numfuse.passes.costs import CHEAP, UNROLLED, Costs, in_kernels, reduced_length
+from numfuse.passes.in_place import apart, operand_indices, region
 from numfuse.passes.outline import outline
 
-CHEAP = 8
-"""Work, in additions for an element, that is repeated rather than put in memory and read back."""
-UNROLLED = 8
-"""Elements of a reduction that is so short that it is written out where it is needed."""
 LARGEST = 160
 """Nodes in a kernel, at most: compile time and registers grow faster than kernels do."""
 MOST_BUFFERS = 48
+LOAD = 3
+"""What reading an element costs, in additions: values made from many arrays are read rather than computed again."""
 
 
 @dataclass(frozen=True)
@@ -62,32 +62,11 @@ class Fuser:
         self.home: dict[Node, Cluster] = {}
         self.readers: dict[Node, list[Cluster]] = {}
         self.position = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
-        self.work: dict[Node, int] = {}
-        self.source_reduction: dict[Node, Node | None] = {}
+        costs = Costs(graph)
+        self.work, self.loads, self.source_reduction = costs.work, costs.loads, costs.source_reduction
         self.refusals: list[Refusal] = []
-        for node in (*graph.inputs, *graph.nodes):
-            self._measure(node)
-
-    def _measure(self, node: Node) -> None:
-        """The work of computing an element from what is in memory, and the reduction whose result it is made from."""
-        row = operator(node.op)
-        reduction = None
-        work = 0
-        if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
-            work = row.cost
-            for source in node.inputs:
-                spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
-                apart = row.kind == "gather" and source is node.inputs[0] and self.work[source] > CHEAP
-                work += 0 if spread or apart or self._long_reduction(source) else self.work[source]
-                reduction = reduction or self.source_reduction[source]
-        elif row.kind == "reduction":
-            reduction = node
-            work = (self.work[node.inputs[0]] + 1) * max(reduced_length(node), 1)
-        self.work[node] = min(work, 10_000)
-        self.source_reduction[node] = reduction
-
-    def _long_reduction(self, node: Node) -> bool:
-        return operator(node.op).kind == "reduction" and reduced_length(node) > UNROLLED
+        self.overwritten: dict[Node, Cluster] = {}
+        """The arrays into whose memory a cluster writes: all others that read them run before it."""
 
     # -- the walk ----------------------------------------------------------------------------------------------------
 
@@ -104,6 +83,8 @@ class Fuser:
                 self._place(node)
             elif kind == "view":
                 self._place_view(node)
+            elif kind == "store":
+                self._place_store(node)
             else:
                 self._place_whole(node)
         return outline(self.graph, self.clusters, self.position)
@@ -118,7 +99,8 @@ class Fuser:
             (outside if reason else inside).append(cluster)
             if reason:
                 self.refusals.append(Refusal(node, reason))
-        if len(inside) > 1 and (len(inside) - 1) * self.work[node] > CHEAP:
+        again = self.work[node] + LOAD * max(len(self.loads[node]) - 1, 0)
+        if len(inside) > 1 and (len(inside) - 1) * again > CHEAP:
             # the one that can keep it computes it, and the others read it
             chosen = next(
                 (
@@ -140,6 +122,10 @@ class Fuser:
                 self._join(node, home, own_places(home, node))
                 if self.work[node] > CHEAP:
                     outside, inside = outside + inside, []
+            if len(self.loads[node]) > 1:
+                readers = [c for c in inside if c is not home and not self.clusters.reaches(c, home)]
+                outside += readers
+                inside = [c for c in inside if c not in readers]
             self._store(node, home, outside)
         for cluster in inside:
             self._join(node, cluster, demands[cluster])
@@ -168,6 +154,22 @@ class Fuser:
             (source,) = source.inputs
         return source.op != "constant" and not (moves and source.op == "input")
 
+    def _place_store(self, node: Node) -> None:
+        """A slice written in place: a cluster of its own, which computes the slice and has no other output."""
+        base, value = node.inputs
+        home = self.clusters.new()
+        index = own_index(value.shape)
+        home.add_axes(index)
+        home.nodes[node] = None
+        home.store = region(node, index)
+        readers = list(self._merged_demands(node))
+        self._store(node, home, readers)
+        home.outputs[node] = index
+        self.overwritten[base] = home
+        self.in_memory.setdefault(base)
+        self.readers.setdefault(base, []).append(home)
+        self._demand(value, home, index, frozenset(home.axes))
+
     def _place_whole(self, node: Node) -> None:
         """Inputs, array constants and library calls: clusters read them from memory."""
         readers = list(self._merged_demands(node))
@@ -179,6 +181,9 @@ class Fuser:
                 if not is_scalar(source):
                     self.in_memory.setdefault(source)
                     self.readers.setdefault(source, []).append(home)
+                    over = self.overwritten.get(seen_through(source))
+                    if over is not None:
+                        self.clusters.add_edge(home, over)
 
     # -- joining and storing -----------------------------------------------------------------------------------------
 
@@ -204,7 +209,7 @@ class Fuser:
         return self._current_demands(node) if merged else demands
 
     def _mergeable(self, one: Cluster, other: Cluster) -> bool:
-        if one.library or other.library or len(one.nodes) + len(other.nodes) > LARGEST:
+        if one.library or other.library or one.store or other.store or len(one.nodes) + len(other.nodes) > LARGEST:
             return False
         if one.rows is None and other.rows is None:
             if set(one.axes) != set(other.axes):
@@ -226,7 +231,7 @@ class Fuser:
 
     def _can_store(self, node: Node, cluster: Cluster, places: Places, readers: list[Cluster]) -> bool:
         """Whether `cluster` computes every element of `node` once, and can so put it in memory for the others."""
-        if len(places) != 1 or len(cluster.outputs) >= MOST_BUFFERS // 2:
+        if cluster.store is not None or len(places) != 1 or len(cluster.outputs) >= MOST_BUFFERS // 2:
             return False
         axes = plain_axes(next(iter(places)))
         if axes is None or size_of([axis.extent for axis in axes]) != size_of(node.shape):
@@ -276,6 +281,9 @@ class Fuser:
         if not is_scalar(node):
             places = self.demands.setdefault(node, {}).setdefault(cluster, {})
             places[index] = places.get(index, frozenset()) | loops
+            over = self.overwritten.get(node)
+            if over is not None and over is not cluster:
+                self.clusters.add_edge(cluster, over)
 
     def _reduced_index(self, node: Node, cluster: Cluster, index: Indices) -> Indices:
         """Index into a reduction's operand, the reduced axes as loops of the cluster."""
@@ -293,8 +301,10 @@ class Fuser:
         """Why `node` is not computed in `cluster` at these indices; empty where it is."""
         if cluster.library:
             return "a library call reads whole arrays"
-        if len(cluster.nodes) >= LARGEST:
+        if len(cluster.nodes) >= LARGEST and node.inputs:  # a source is no work, but something to read
             return f"the kernel has {LARGEST} operations already"
+        if self.overwritten and self._reads_overwritten(node, cluster, places):
+            return "it reads an array that is written to in place: before that, or at other elements"
         if operator(node.op).kind == "reduction":
             return self._reduction_refused(node, cluster, places)
         if self.work[node] > CHEAP and any(part.elements for index in places for part in index):
@@ -317,6 +327,40 @@ class Fuser:
             if self.work[node] > 2 * CHEAP:
                 return "it is the same for many elements, and costs more to compute than to read"
         return ""
+
+    def _reads_overwritten(self, node: Node, cluster: Cluster, places: Places) -> bool:
+        """Whether `node` reads an array that is overwritten before the cluster runs, or by the cluster itself but not element by element."""
+        if self.overwritten.get(node) is cluster:  # it is in memory, and is read from there
+            return True
+        for source in node.inputs:
+            over = self.overwritten.get(seen_through(source))
+            if over is not None and over is not cluster and self.clusters.reaches(over, cluster):
+                return True
+        if cluster.store is None:
+            return False
+        (stored,) = cluster.outputs
+        base = stored.inputs[0]
+        if operator(node.op).kind == "reduction":
+            return self._made_from(node, base)
+        for index in places:
+            for source, at in operand_indices(node, index):
+                while operator(source.op).kind == "view":
+                    ((source, at),) = operand_indices(source, at)
+                if source is base and not apart(at, cluster.store):
+                    return True
+        return False
+
+    def _made_from(self, node: Node, base: Node) -> bool:
+        """Whether any operand of `node`, or of theirs, is `base`."""
+        pending, met = [node], {node}
+        while pending:
+            for source in pending.pop().inputs:
+                if source is base:
+                    return True
+                if source not in met and self.position[source] > self.position[base]:
+                    met.add(source)
+                    pending.append(source)
+        return False
 
     def _reduction_refused(self, node: Node, cluster: Cluster, places: Places) -> str:
         length = reduced_length(node)
@@ -358,17 +402,8 @@ class Fuser:
         return rows >= self.machine.few_rows or length <= 16384
 
 
-def in_kernels(node: Node) -> bool:
-    """Whether kernels can compute this elementwise node; what they cannot is a library call."""
-    return scalar_code(node.op, *[source.dtype for source in node.inputs]) is not None
-
-
 def _without_ones(shape: Shape) -> list[int]:
     return [extent for extent in shape if extent != 1]
-
-
-def reduced_length(node: Node) -> int:
-    return size_of([node.inputs[0].shape[a] for a in node.params["axis"]])
 
 
 def _repeated(index: Indices, loops: frozenset[Axis]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import llvmlite.ir as ir
 from numba.core import types
+from numfuse.compiler.ops.random import LOW, MULTIPLIERS, ROUNDS, STEPS
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
@@ -16,6 +17,30 @@ def external(builder: ir.IRBuilder, name: str, result: Any, arguments: list[Any]
     """The function `name` of a library, declared once a module."""
     known = builder.module.globals.get(name)
     return known if known is not None else ir.Function(builder.module, ir.FunctionType(result, arguments), name)
+
+
+def philox(builder: ir.IRBuilder, key: Any, place: Any, draw: Any, first: int, count: int) -> Any:
+    """`count` bits from bit `first` on of Philox 4x32-10. Words of 32 bits are held in 64, and what stands above them is cleared only before
+    a product: vectors of 64-bit elements have an instruction for just that."""
+
+    def number(value: int) -> ir.Constant:
+        return ir.Constant(I64, value)
+
+    def product(word: Any, by: int) -> Any:
+        return builder.mul(builder.and_(word, number(LOW)), number(by))
+
+    def mixed(high: Any, word: Any, step: Any) -> Any:
+        return builder.xor(builder.xor(builder.lshr(high, number(32)), word), step)
+
+    a, b, c, d = place, builder.lshr(place, number(32)), draw, builder.lshr(draw, number(32))
+    keys = [key, builder.lshr(key, number(32))]
+    for _ in range(ROUNDS):
+        p, q = product(a, MULTIPLIERS[0]), product(c, MULTIPLIERS[1])
+        a, b, c, d = mixed(q, b, keys[0]), q, mixed(p, d, keys[1]), p
+        keys = [builder.add(part, number(step)) for part, step in zip(keys, STEPS, strict=True)]
+    low, high = (a, b) if first < 64 else (c, d)
+    bits = builder.or_(builder.and_(low, number(LOW)), builder.shl(high, number(32)))
+    return builder.lshr(builder.shl(bits, number(first % 64)), number(64 - count))
 
 
 def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], alignment: int) -> dict[str, Any]:
@@ -90,6 +115,18 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
 
         return x(x, exponent), codegen
 
+    @intrinsic
+    def int_random_bits(typing: Any, key: Any, place: Any, draw: Any, first: Any, count: Any) -> Any:
+        """Philox 4x32-10 (see `compiler/ops/random.py`). It stands in the kernel itself, so that loops over it are vectorised."""
+        if not (isinstance(first, types.Literal) and isinstance(count, types.Literal)):
+            return None
+
+        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            counter = [context.cast(builder, args[k], kind, types.uint64) for k, kind in ((1, place), (2, draw))]
+            return philox(builder, args[0], *counter, first.literal_value, count.literal_value)
+
+        return types.uint64(key, place, types.unliteral(draw), first, count), codegen  # type: ignore[attr-defined]
+
     def frexp(part: int) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
             kind = args[0].type
@@ -101,7 +138,7 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
 
         return intrinsic(lambda typing, x: ((types.int32 if part else x)(x), codegen))
 
-    made = (local, from_half, to_half, signbit, like, complex_like, width, ldexp_int)
+    made = (local, from_half, to_half, signbit, like, complex_like, width, int_random_bits, ldexp_int)
     return {
         **{function.__name__: function for function in made},
         "frexp_mantissa": frexp(0),

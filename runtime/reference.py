@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.ops.random import multiply_high, random_bits
 
 _SAME = (
     "floor_divide", "remainder", "fmod", "absolute", "sign", "hypot", "heaviside", "maximum", "minimum", "fmax", "fmin",
@@ -133,6 +134,8 @@ NAMES: dict[str, Any] = {
         )
     },
     **TYPES,
+    "int_random_bits": random_bits,
+    "multiply_high": multiply_high,
     "bool_": Cast(bool),
     "inf": np.inf,
     "nan": np.nan,

@@ -21,6 +21,7 @@ def define(compiled: Compiled, primitives: Mapping[str, Any]) -> dict[str, Any]:
         *_floats(compiled, primitives),
         *_parts(compiled, primitives),
         *_complex(compiled, primitives),
+        *_random(compiled, primitives),
     ]
     return {function.__name__: function for function in made}
 
@@ -234,3 +235,16 @@ def _complex(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
         return complex_like(z, ratio / size, like(z.real, -1) / size)
 
     return [conjugate, complex_divide, complex_reciprocal]
+
+
+def _random(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
+    like = primitives["like"]
+
+    @compiled
+    def multiply_high(a, b):
+        low, half = like(a, 0xFFFFFFFF), like(a, 32)
+        cross = (a & low) * (b >> half) + ((a & low) * (b & low) >> half)
+        other = (a >> half) * (b & low) + (cross & low)
+        return (a >> half) * (b >> half) + (cross >> half) + (other >> half)
+
+    return [multiply_high]

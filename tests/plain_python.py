@@ -25,7 +25,9 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
     for step in program.steps:
         if isinstance(step, KernelStep):
             for phase in step.kernel.phases:
-                pointers: list[Pointer] = [pointer_to(values[number]) for number in phase.values]
+                pointers: list[Pointer] = [
+                    pointer_to(values[number], start) for number, start in zip(phase.values, phase.offsets, strict=True)
+                ]
                 run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
         elif isinstance(step, LibraryStep):
             call_library(step, values)

@@ -22,7 +22,7 @@ from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage, fresh
 from numfuse.compiler.trace.entry import Call, method
 from numfuse.compiler.trace.errors import UnsupportedFunction, at_line, telling_the_line, user_location
-from numfuse.compiler.trace.recorder import KNOWN_ELEMENTS, Recorder
+from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import Shape, supported
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import default_target
@@ -121,11 +121,6 @@ class LazyRecorder(Recorder):
         else:
             node.become(self.placed(made))
 
-    def known(self, node: Node) -> np.ndarray | None:
-        """The value of a small node that is computed already."""
-        value = node.params["value"] if node.op == "constant" else node.value  # type: ignore[attr-defined]
-        return value if isinstance(value, np.ndarray) and value.size <= KNOWN_ELEMENTS else None
-
     def checked(self, flag: Node, subject: Node, error: Callable[[np.ndarray], Exception]) -> None:
         """Raises `error` at once where `flag` is true: an index outside an array, say."""
         if to_host(self.evaluate([flag])[0]):
@@ -139,6 +134,9 @@ class LazyRecorder(Recorder):
             waiting: list[Any] = [node for node in nodes if node.op != "constant" and node.value is None]  # type: ignore[attr-defined]
             run(self.device, waiting, self.placed)
         return [node.params["value"] if node.op == "constant" else node.value for node in nodes]  # type: ignore[attr-defined]
+
+    def known(self, node: Node) -> np.ndarray:
+        return to_host(self.evaluate([node])[0])
 
     def data(self, arrays: Sequence[Array]) -> list[Any]:
         """The arrays' contents, each as a view of its storage's; not to be written to."""

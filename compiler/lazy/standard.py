@@ -145,7 +145,7 @@ class Info:
 
     def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, Any]:
         self._check(device)
-        return self._numpys.dtypes(kind=kind)  # type: ignore[return-value]
+        return self._numpys.dtypes(kind=kind)
 
     def _check(self, device: str | None) -> None:
         if device is not None and device not in self.devices():

@@ -19,6 +19,11 @@ Keep = Callable[[Node, int], bool]
 """Whether a value that two loops of a row need is kept between them: asked for its node and the loops' length."""
 
 
+def stored(node: Node) -> Node:
+    """What a kernel stores for an output: the output itself, or the slice that is written in place."""
+    return node.inputs[1] if operator(node.op).kind == "store" else node
+
+
 class Builder:
     def __init__(
         self,
@@ -32,8 +37,9 @@ class Builder:
         self.buffers = dict(zip(body.inputs, inputs, strict=True))
         self.outputs = outputs
         self.keep = keep
-        first = body.outputs[0].shape
-        self.row_places = rows if rows is not None else tuple(tuple(range(len(node.shape))) for node in body.outputs)
+        self.results = [stored(node) for node in body.outputs]
+        first = self.results[0].shape
+        self.row_places = rows if rows is not None else tuple(tuple(range(len(node.shape))) for node in self.results)
         wide = [
             k for k, place in enumerate(self.row_places[0]) if first[place] != 1
         ]  # an axis of one element is no loop
@@ -52,7 +58,7 @@ class Builder:
         kernel = Kernel(name, [*self.buffers.values(), *self.outputs], self.rows, self.scopes, self.body)
         items: dict[tuple[int, tuple[Axis, ...], Index | None], list[tuple[Node, Indices, Buffer | None]]] = {}
         at_the_end = []
-        for node, buffer, places in zip(self.body.outputs, self.outputs, self.row_places, strict=True):
+        for node, buffer, places in zip(self.results, self.outputs, self.row_places, strict=True):
             index = self._output_index(node, places)
             level = self._level(node, index)
             axes = self._inner(index)
@@ -195,7 +201,7 @@ class Builder:
     def _store(self, node: Node, index: Indices, buffer: Buffer | None, scope: Scope) -> None:
         assert buffer is not None
         value = self._pull(node, index, scope).used_in(scope)
-        scope.statements.append(Store(buffer, flatten(index, buffer.strides), value, node.where))
+        scope.statements.append(Store(buffer, flatten(index, buffer.strides) + buffer.first, value, node.where))
 
     # -- values ------------------------------------------------------------------------------------------------------
 

@@ -326,11 +326,14 @@ class RowPrinter(CudaPrinter):
         if len(axes) > 1:
             self.decompose(place, axes)
         else:
+            named = self.expressions.axis_text[axes[0].number]
             self.expressions.axis_text[axes[0].number] = Text(place)
         self.statements(loop.body)
         for gathered, name in zip(loop.accumulators, totals, strict=True):
             text = combined(gathered.combine, gathered.result.dtype, name, self.text(gathered.value))
             self.line(f"{name} = {text}", gathered.result.node.where if gathered.result.node else None)
+        if len(axes) == 1:
+            self.expressions.axis_text[axes[0].number] = named  # another loop may walk it together with others
         self.depth = opened
         self.step = ""
         for gathered, name in zip(loop.accumulators, totals, strict=True):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.lower.program import KernelStep, Phase, Program, touched
 
 
-def donate(program: Program, donated: set[int]) -> None:
-    """Fills `program.donated`: for each result that takes an argument's memory, that argument. `donated`: the arguments that may."""
+def donate(program: Program, donated: set[int], given: Mapping[int, int]) -> None:
+    """Fills `program.donated`: for each result that takes an argument's memory, that argument.
+
+    `donated`: the arguments that the caller gives away; `given`: for results that are put back into an argument, that argument.
+    """
     taken: set[int] = set()
+    own = {program.results[place]: argument for place, argument in given.items()}
     for number, value in enumerate(program.values):
         if value.place != "result":
             continue
-        for candidate in sorted(donated - taken):
+        for candidate in [own[number]] if number in own else sorted(donated - taken):
             argument = program.values[candidate]
             same = (argument.shape, argument.dtype) == (value.shape, value.dtype)
             if same and candidate not in program.results and _safe(program, candidate, number):
@@ -40,6 +46,4 @@ def _safe(program: Program, argument: int, result: int) -> bool:
 
 def _element_by_element(phase: Phase, argument: int, result: int) -> bool:
     """Whether the kernel reads the argument only at the element that it writes there next."""
-    reads = {place for place, number in enumerate(phase.values) if number == argument}
-    writes = {place for place, number in enumerate(phase.values) if number == result}
-    return all((read, write) in phase.in_place for read in reads for write in writes)
+    return not {argument, result} <= set(phase.values) or (argument, result) in phase.in_place

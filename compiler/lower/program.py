@@ -54,8 +54,10 @@ class Phase:
     source: Source
     extents: dict[str, int]
     values: list[int]
+    offsets: list[int]
+    """For each argument, the element at which the pointer starts."""
     in_place: frozenset[tuple[int, int]] = frozenset()
-    """Pairs of parameters (one read, one written) that may be the same memory."""
+    """Pairs of values (one read, one written) that may be the same memory."""
 
 
 @dataclass
@@ -115,7 +117,7 @@ class Program:
     steps: list[Step]
     results: list[int]
     copied: list[bool] = field(default_factory=list)
-    """For each result, whether it is a copy of its value: of an argument's memory, or of another result's."""
+    """For each result, whether it is a copy of its value: of an argument's memory (unless it was written to), or of another result's."""
     workspace: int = 0
     """Bytes."""
     layouts: dict[int, Layout | None] = field(default_factory=dict)
@@ -133,7 +135,23 @@ class Program:
         return [step.node.op for step in self.steps if isinstance(step, LibraryStep)]
 
 
-Launch = tuple[Source, dict[str, int], frozenset[tuple[int, int]]]
+@dataclass(frozen=True)
+class Launch:
+    """A printed kernel. `parameters`: for each, the place of its array among the fused node's operands and results, and its first element."""
+
+    source: Source
+    extents: dict[str, int]
+    parameters: list[tuple[int, int]]
+    in_place: frozenset[tuple[int, int]]
+    nbytes: int
+
+    def phase(self, places: Sequence[int]) -> Phase:
+        values = [places[place] for place, _ in self.parameters]
+        offsets = [start for _, start in self.parameters]
+        pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
+        return Phase(self.source, self.extents, values, offsets, pairs)
+
+
 PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, Source, dict[str, int]]]
 """A target's way from a fused node and its buffers to printed source and a launch shape."""
 
@@ -149,15 +167,23 @@ class Lowering:
         self.names = Names(())
         self.printed: dict[Hashable, Launch | None] = {}
         self.sources: dict[str, Source] = {}
+        self.holds: dict[int, Node] = {}
+        """For each value, whose contents its memory holds by now: writes in place change that."""
         self.gets = {(node.inputs[0], node.params["result"]): node for node in graph.nodes if node.op == "get"}
 
     def run(self) -> Program:
         for place, node in enumerate(self.graph.inputs):
             self._add(node, "argument", place)
-        results = {node: place for place, node in reversed(list(enumerate(self.graph.outputs)))}
+        results = {_origin(node): place for place, node in reversed(list(enumerate(self.graph.outputs)))}
+        for node in reversed(self.graph.nodes):
+            base = overwritten(node)
+            if base is not None and node in results:
+                results.setdefault(_origin(base), results[node])
         for node in self.graph.nodes:
             if node.op == "get":
                 continue
+            if operator(node.op).kind != "view":
+                self._check_contents(node.inputs)
             if node.op == "fused":
                 self._kernel(node, results)
             elif node.op == "constant":
@@ -168,6 +194,7 @@ class Lowering:
             else:
                 self._library(node, results)
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
+        self._check_contents(self.graph.outputs)
         program.workspace = self._plan(program)
         program.copied = _shared(program)
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
@@ -177,8 +204,19 @@ class Lowering:
         self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0
     ) -> int:
         self.number[node] = len(self.values)
+        self.holds[self.number[node]] = node
         self.values.append(Value(node, place, number))
         return self.number[node]
+
+    def _check_contents(self, nodes: Sequence[Node]) -> None:
+        """That each array still is in the memory that it was put in. A failure would be a fault of fusion."""
+        for node in nodes:
+            while operator(node.op).kind == "view":
+                (node,) = node.inputs
+            if self.holds.get(self.number[node]) is not node:
+                raise RuntimeError(
+                    f"{self.graph.name}: {node!r} is read after it was overwritten in place. This is a fault of numfuse; please report it"
+                )
 
     def _outputs(self, node: Node) -> list[Node | None]:
         """The nodes that stand for the results of `node`; None for one that nobody reads."""
@@ -201,7 +239,13 @@ class Lowering:
             self._buffer(inner, self.number[source]) for inner, source in zip(body.inputs, node.inputs, strict=True)
         ]
         written = []
+        base = overwritten(node)
         for place, output in enumerate(outputs):
+            if base is not None:
+                self.number[output] = self.number[base]
+                self.holds[self.number[base]] = output
+                written.append(self._slice_of(base, body.outputs[0]))
+                continue
             self._add(output, "result" if output in results else "workspace", results.get(output, 0))
             inner = body.outputs[place]
             name = "out" if len(outputs) == 1 else f"out_{place + 1}"
@@ -210,9 +254,7 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        source, extents, in_place = launch
-        nbytes = sum(self.values[number].nbytes for number in set(places))
-        kernel = LoweredKernel(source.name, node, [Phase(source, extents, places, in_place)], nbytes, flops_of(body))
+        kernel = LoweredKernel(launch.source.name, node, [launch.phase(places)], launch.nbytes, flops_of(body))
         self.steps.append(KernelStep(kernel))
 
     def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
@@ -232,7 +274,8 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            self.printed[structure] = None if kernel.empty else (source, extents, in_place_pairs(kernel))
+            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes)
+            self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 
     def _buffer(self, inner: Node, number: int) -> Buffer:
@@ -241,6 +284,15 @@ class Lowering:
         strides = layout.strides if layout is not None else strides_of(inner.shape)
         aligned = layout.aligned if layout is not None else True
         return Buffer(inner.name or "x", inner.dtype, inner.shape, strides, output=False, aligned=aligned)
+
+    def _slice_of(self, base: Node, store: Node) -> Buffer:
+        """The part of an array's memory that a write in place is for. Its first element is found by `Kernel.rebase`."""
+        whole = self._buffer(store.inputs[0], self.number[base])
+        start, step = store.params["start"], store.params["step"]
+        strides = tuple([stride * by for stride, by in zip(whole.strides, step, strict=True)])
+        first = sum(stride * at for stride, at in zip(whole.strides, start, strict=True))
+        shape = store.inputs[1].shape
+        return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
 
     def _plan(self, program: Program) -> int:
         """Gives each intermediate its place in the workspace."""
@@ -271,11 +323,31 @@ def _shared(program: Program) -> list[bool]:
             origin[step.output] = origin.get(step.input, step.input)
     seen: set[int] = set()
     copied = []
-    for number in program.results:
+    for number, node in zip(program.results, program.graph.outputs, strict=True):
         memory = origin.get(number, number)
-        copied.append(memory in seen or program.values[memory].place in ("argument", "constant"))
+        value = program.values[memory]
+        lent = value.place == "constant" or (value.place == "argument" and overwritten(node) is None)
+        copied.append(memory in seen or lent)
         seen.add(memory)
     return copied
+
+
+def overwritten(node: Node) -> Node | None:
+    """The operand into whose memory a fused node writes, if it does."""
+    if node.op != "fused":
+        return None
+    body = node.params["body"]
+    (*_, last) = body.outputs
+    if operator(last.op).kind != "store":
+        return None
+    return node.inputs[body.inputs.index(last.inputs[0])]
+
+
+def _origin(node: Node) -> Node:
+    """The node whose memory `node` is a view of: its own, where it is none."""
+    while operator(node.op).kind == "view":
+        (node,) = node.inputs
+    return node
 
 
 def touched(step: Step) -> list[int]:

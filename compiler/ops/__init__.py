@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numfuse.compiler.ops import elementwise, gather, library, products, reductions, views
+from numfuse.compiler.ops import elementwise, gather, library, products, random, reductions, views
 from numfuse.compiler.ops.operator import Kind, Operator, same_axes
 
 OPERATORS: dict[str, Operator] = {
     row.name: row
-    for rows in (elementwise.ROWS, reductions.ROWS, views.ROWS, gather.ROWS, products.ROWS, library.ROWS)
+    for rows in (elementwise.ROWS, reductions.ROWS, views.ROWS, gather.ROWS, products.ROWS, random.ROWS, library.ROWS)
     for row in rows
 }
 

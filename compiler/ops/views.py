@@ -95,6 +95,23 @@ def reference_slice(x: Any, start: Shape, step: Shape, shape: Shape) -> Any:
     return x[as_slices({"start": start, "step": step}, shape)]
 
 
+def infer_windows(operands: Sequence[Spec], params: Params) -> Inferred:
+    (operand,) = operands
+    extents = list(operand.shape)
+    for axis, size in zip(params["axis"], params["size"], strict=True):
+        extents[axis] -= size - 1
+        if extents[axis] < 0:
+            raise ValueError("window shape cannot be larger than input array shape")
+    return (*extents, *params["size"]), operand.dtype
+
+
+def pull_windows(shapes: Sequence[Shape], params: Params, shape: Shape, index: Indices) -> list[Case]:
+    source = list(index[: len(shapes[0])])
+    for axis, within in zip(params["axis"], index[len(shapes[0]) :], strict=True):
+        source[axis] = source[axis] + within
+    return [Case((), 0, tuple(source))]
+
+
 def infer_set_slice(operands: Sequence[Spec], params: Params) -> Inferred:
     base, value = operands
     check_slice(base.shape, params, value.shape)
@@ -215,12 +232,27 @@ ROWS = [
     ),
     Operator(name="slice", kind="view", cost=0, reference=reference_slice, infer=infer_slice, pull=pull_slice),
     Operator(
+        name="windows",
+        kind="view",
+        cost=0,
+        reference=lambda x, axis, size: np.lib.stride_tricks.sliding_window_view(x, size, axis),
+        infer=infer_windows,
+        pull=pull_windows,
+    ),
+    Operator(
         name="set_slice",
         kind="guarded",
         cost=4,
         reference=reference_set_slice,
         infer=infer_set_slice,
         pull=pull_set_slice,
+    ),
+    Operator(
+        name="put_slice",
+        kind="store",
+        cost=4,
+        reference=reference_set_slice,
+        infer=infer_set_slice,
     ),
     Operator(
         name="concatenate",

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Node
 from numfuse.compiler.ops.gather import gathered_shape
-from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.array import Array, Step, Storage, fresh
 from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, place_node
-from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.ufuncs import as_array, broadcast_node
+from numfuse.compiler.trace.recorder import Recorder, is_temporary
+from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, size_of
 
 BAD_INDEX = "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
@@ -35,6 +35,10 @@ class Plan:
         shapes = [self.view.shape, *[place.shape for place in self.places]]
         return gathered_shape(shapes, {"axes": self.axes, "at": self.at})
 
+    @property
+    def step(self) -> Step:
+        return "gather", {"places": tuple(self.places), "axes": self.axes, "at": self.at}
+
     def read(self) -> Node:
         return self.view.recorder.make("gather", self.view.node, *self.places, axes=self.axes, at=self.at)
 
@@ -44,11 +48,18 @@ def understood(recorder: Recorder, part: Any) -> Any:
     if part is None or part is Ellipsis or isinstance(part, slice):
         return part
     if isinstance(part, Array):
-        behind = part.weak is int and (part.leaf is not None or recorder.numbers_behind(part._node))
-        return operator.index(part) if behind else part
+        lazy = recorder.lazy is not None
+        if part.weak is int and (lazy or part.leaf is not None or recorder.numbers_behind(part._node)):
+            return operator.index(part)
+        known = recorder.known(part.node) if part.scalar or (part.dtype == bool and not lazy) else None
+        if known is None:
+            return part
+        return known if part.dtype == bool else operator.index(known[()])
     if isinstance(part, (bool, np.bool_)):
         return np.asarray(part)
     if isinstance(part, np.ndarray):
+        if part.dtype == bool and is_temporary(part):
+            return part
         return as_array(recorder, part)
     if isinstance(part, (list, tuple, range)):
         return _sequence(recorder, part)
@@ -171,8 +182,7 @@ def read(array: Array, parts: list[Any], ellipsis: bool) -> Array:
     plan = planned(array, parts)
     if plan.shows and plan.shape:
         kept = tuple([stride for a, stride in enumerate(plan.view.strides) if a not in plan.axes])
-        step = ("gather", {"places": tuple(plan.places), "axes": plan.axes, "at": plan.at})
-        return Array(array.recorder, plan.view.storage, plan.read(), (*plan.view.steps, step), kept)
+        return Array(array.recorder, plan.view.storage, plan.read(), (*plan.view.steps, plan.step), kept)
     return fresh(array.recorder, plan.read(), scalar=not ellipsis)
 
 
@@ -194,12 +204,20 @@ def scattered(
     return recorder.make("where", here, recorder.make("reshape", value, shape=shape), base)
 
 
-def write(array: Array, parts: list[Any], value: Node) -> None:
-    """`array[...] = value` with integer arrays among the entries; `value` has the array's dtype."""
+def write(array: Array, parts: list[Any], value: Any) -> None:
+    """`array[...] = value` with integer arrays among the entries."""
     plan = planned(array, parts)
-    recorder, shape = array.recorder, plan.shape
-    node = fitted(recorder, value, shape)
+    recorder = array.recorder
+    given = as_array(recorder, value)
+    if plan.shows and is_itself(given, plan.view.storage, (*plan.view.steps, plan.step)):
+        return
+    node = fitted(recorder, cast(recorder, given, array.dtype), plan.shape)
     plan.view.write(scattered(recorder, plan.view.node, node, plan.places, plan.axes, plan.at))
+
+
+def is_itself(value: Array, storage: Storage, steps: tuple[Step, ...]) -> bool:
+    """Whether `value` is what it is assigned to: `a[i] += v` writes to the view `a[i]`, and assigns it to itself then."""
+    return value.storage is storage and value.steps == steps
 
 
 def fitted(recorder: Recorder, value: Node, shape: Shape, told_as: str = "") -> Node:

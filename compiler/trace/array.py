@@ -93,7 +93,7 @@ class Array:
         if self._version != self.storage.version:
             node = self.storage.value
             for step in self.steps:
-                node = self._through(step, node)
+                node = self._shown(step, node)
             self._node, self._version = node, self.storage.version
         return self._node
 
@@ -165,6 +165,7 @@ class Array:
         )
         if self.weak is not None:
             error.leaves = frozenset([self.leaf]) if self.leaf is not None else self.recorder.numbers_behind(self._node)
+            self.recorder.asked = error
         return error
 
     def __bool__(self) -> bool:
@@ -275,7 +276,7 @@ class Array:
         self.storage.version += 1
         self.recorder.kept(self.storage)
 
-    def _through(self, step: Step, node: Node) -> Node:
+    def _shown(self, step: Step, node: Node) -> Node:
         """What a step of a view shows of `node`. The places of a `gather` are nodes themselves."""
         op, params = step
         if op == "gather":
@@ -289,7 +290,7 @@ class Array:
         (op, params), rest = steps[0], steps[1:]
         make = self.recorder.make
         if rest:
-            value = self._scattered(self._through(steps[0], base), rest, value)
+            value = self._scattered(self._shown(steps[0], base), rest, value)
         if op == "slice":
             return make("set_slice", base, value, start=params["start"], step=params["step"])
         if op == "reshape":

@@ -35,7 +35,11 @@ class Check:
 
 
 def check(recorder: Recorder, flags: Node, subject: Node, error: Callable[[np.ndarray], Exception]) -> None:
-    """Has the call raise `error(value of subject)` where any of `flags` is true."""
+    """Has the call raise `error(value of subject)` where any of `flags` is true; with lazy arrays, raises it now."""
+    if recorder.lazy is not None:
+        if np.any(recorder.known(flags)):
+            raise error(np.asarray(recorder.known(subject)))
+        return
     flag = recorder.make("any", flags, axis=tuple(range(len(flags.shape)))) if flags.shape else flags
     if recorder.lazy is not None:
         recorder.lazy.checked(flag, subject, error)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
+from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.library import call
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import concatenate, normalize, ravel
@@ -152,6 +153,58 @@ def insert(recorder: Recorder, arr: Any, obj: Any, values: Any, axis: Any = None
     return np.take(concatenate(recorder, [array, new], axis), numbers, axis=axis)
 
 
+def piecewise(recorder: Recorder, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """numpy/lib/_function_base_impl.py; each function is called with the selection of its elements."""
+    array = as_array(recorder, x)
+    functions = list(funclist)
+    several = isinstance(condlist, (list, tuple)) or np.ndim(condlist) > 0
+    single = not several or (array.ndim > 0 and not isinstance(condlist[0], (list, np.ndarray)))
+    conditions = [condlist] if single else list(condlist)
+    conditions = [as_array(recorder, one).astype(bool) for one in conditions]
+    if len(functions) == len(conditions) + 1:
+        conditions.append(~np.any(np.stack([np.broadcast_to(one, array.shape) for one in conditions]), axis=0))
+    elif len(functions) != len(conditions):
+        n = len(conditions)
+        raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
+    result: Any = np.zeros_like(array)
+    for condition, function in zip(conditions, functions, strict=True):
+        result[condition] = function(array[condition], *args, **kw) if callable(function) else function
+    return result
+
+
+def sliding_window_view(
+    recorder: Recorder, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Array:
+    """A view, which sees later writes."""
+    array = as_array(recorder, x)
+    sizes = tuple(
+        [operator.index(n) for n in (window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,))]
+    )
+    if any(size < 0 for size in sizes):
+        raise ValueError("`window_shape` cannot contain negative values")
+    if axis is None:
+        axes = tuple(range(array.ndim))
+        if len(sizes) != array.ndim:
+            raise ValueError(
+                f"Since axis is None, must provide window_shape for all dimensions of `x`; got {len(sizes)} window_shape elements and "
+                f"`x.ndim` is {array.ndim}."
+            )
+    else:
+        axes = tuple(
+            [
+                normalize(operator.index(one), array.ndim)
+                for one in (axis if isinstance(axis, (tuple, list)) else (axis,))
+            ]
+        )
+        if len(sizes) != len(axes):
+            raise ValueError(
+                f"Must provide matching length window_shape and axis; got {len(sizes)} window_shape elements and {len(axes)} axes elements."
+            )
+    if writeable:
+        raise UnsupportedFunction("sliding_window_view with writeable=True is not supported; write to the array itself")
+    return array.through("windows", (*array.strides, *[array.strides[one] for one in axes]), axis=axes, size=sizes)
+
+
 def _static(value: Any, name: str) -> Any:
     """`value` where it holds nothing traced."""
     if isinstance(value, Array):
@@ -161,5 +214,6 @@ def _static(value: Any, name: str) -> Any:
 
 FUNCTIONS: dict[Any, Implementation] = {
     np.average: average,
+    np.piecewise: piecewise, np.lib.stride_tricks.sliding_window_view: sliding_window_view,
     np.allclose: allclose, np.array_equal: array_equal, np.array_equiv: array_equiv, np.linspace: linspace, np.delete: delete, np.insert: insert,
 }  # fmt: skip

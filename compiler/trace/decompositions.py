@@ -44,6 +44,10 @@ def decomposition(op: str, *defaults: tuple[str, Any]) -> Implementation:
         traced = next((name for name, value in given.items() if isinstance(value, Array)), None)
         if traced is not None:
             raise UnsupportedFunction(f"np.linalg.{op} with a computed {traced}= is not supported; pass a plain number")
+        if op == "matrix_rank" and as_array(recorder, a).ndim < 2:
+            raise UnsupportedFunction(
+                "np.linalg.matrix_rank of a vector is not supported; np.any(x != 0) tells whether it has rank 1"
+            )
         results = call(recorder, op, a, **{name: value for name, value in given.items() if value is not np._NoValue})
         return _result_type(op)(*results) if isinstance(results, tuple) else results
 

@@ -41,6 +41,7 @@ def of_library(frame: FrameType) -> bool:
 
 @functools.cache
 def is_library(module: str) -> bool:
+    """Whether a module is numfuse's or NumPy's, or one that stands between them and the user."""
     return module.partition(".")[0] in _LIBRARIES
 
 

@@ -45,13 +45,16 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     if parts is not None and any(map(masks.is_traced, parts)):
         masks.assign(array, parts, value)
         return
-    node = cast(recorder, as_array(recorder, value), array.dtype)
     if parts is not None and any(map(advanced.is_places, parts)):
-        advanced.write(array, parts, node)
+        advanced.write(array, parts, value)
         return
+    given = as_array(recorder, value)
+    node = cast(recorder, given, array.dtype)
     target = basic_view(array, key if parts is None else tuple(parts))
     if isinstance(value, (list, tuple)) and not target.shape and not any(part is Ellipsis for part in keys):
         raise ValueError("setting an array element with a sequence.")
+    if advanced.is_itself(given, target.storage, target.steps):
+        return
     while len(node.shape) > target.ndim and node.shape[0] == 1:  # NumPy drops leading axes of one element
         node = recorder.make("reshape", node, shape=node.shape[1:])
     if broadcast(node.shape, target.shape) != target.shape:

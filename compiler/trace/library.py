@@ -109,6 +109,8 @@ def in_place(op: str) -> Callable[..., None]:
 
 def lexsort(recorder: Recorder, keys: Any, axis: int = -1) -> Array:
     rows = [as_array(recorder, key) for key in keys]
+    if rows and not rows[0].shape:
+        raise UnsupportedFunction("np.lexsort of one key is not supported; pass a list of keys, np.lexsort([key])")
     if any(row.shape != rows[0].shape for row in rows):
         raise ValueError("all keys need to be the same shape")
     return call(recorder, "lexsort", *rows, axis=along(recorder, rows[0], axis)[1])

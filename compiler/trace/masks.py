@@ -53,8 +53,8 @@ def _view(array: Array, parts: list[Any]) -> tuple[Array, Node, int]:
 
 def select(array: Array, parts: list[Any]) -> Selected:
     """`array[...]` with a mask among the entries."""
-    if array.recorder.lazy is not None:  # its shape can be known
-        raise refused("a selection")
+    if array.recorder.lazy is not None:  # it can be had as it is
+        raise refused("x[mask]")
     view, mask, at = _view(array, parts)
     return Selected(fresh(array.recorder, view.node), mask, at)
 

@@ -39,6 +39,13 @@ def fill(self: Array, value: Any) -> None:
     self.write(broadcast_node(self.recorder, node, self.shape))
 
 
+def conjugate(self: Array, out: Any = None) -> Array:
+    """The array itself where it is not complex."""
+    if self.dtype.kind != "c" and out is None:
+        return self
+    return call_ufunc(self.recorder, np.conjugate, (self,), {} if out is None else {"out": (out,)})
+
+
 def view(self: Array, dtype: Any = None, type: Any = None) -> Array:
     if type is not None or (dtype is not None and np.dtype(dtype) != self.dtype):
         raise UnsupportedFunction("view as another dtype or type is not supported; x.astype(...) converts the values")
@@ -46,7 +53,7 @@ def view(self: Array, dtype: Any = None, type: Any = None) -> Array:
 
 
 def swap_bytes(self: Array, inplace: bool = False) -> Array:
-    raise TypeError("byteswap is not supported: arrays in a traced function are in native byte order")
+    raise UnsupportedFunction("byteswap is not supported: arrays in a traced function are in native byte order")
 
 
 METHODS: dict[str, Callable[..., Any]] = {
@@ -62,8 +69,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "transpose": variadic(shapes.transpose),
     "flatten": lambda self, order="C": shapes.flatten(self.recorder, self, order),
     "astype": lambda self, dtype, order="K", casting="unsafe", subok=True, copy=True: shapes.astype(self.recorder, self, dtype, copy=copy),
-    "conj": lambda self: call_ufunc(self.recorder, np.conjugate, (self,), {}),
-    "conjugate": lambda self: call_ufunc(self.recorder, np.conjugate, (self,), {}),
+    "conj": conjugate,
+    "conjugate": conjugate,
     "copy": lambda self, order="C": fresh(self.recorder, self.node, self.scalar),
     "fill": fill,
     "view": view,

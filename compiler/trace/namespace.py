@@ -36,6 +36,10 @@ def call_function(recorder: Recorder, function: Any, args: Any, kwargs: dict[str
     if implementation is not None:
         return implementation(recorder, *args, **kwargs)
     source = python_source(function)
+    if function in WRITES_FILES:
+        raise UnsupportedFunction(
+            f"np.{function.__name__} would write while the function is traced, and not at each call; call it on the result, outside the jitted function"
+        )
     if function in SHAPED_BY_VALUES:
         raise UnsupportedFunction(
             f"np.{function.__name__} has a shape that depends on values; the nearest that is supported: {SHAPED_BY_VALUES[function]}. Or compute it "
@@ -69,7 +73,9 @@ def where(recorder: Recorder, condition: Any, *choices: Any) -> Any:
         else np.result_type(*kinds)
     )
     test = cast(recorder, as_array(recorder, condition), np.dtype(bool))
-    node = recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in operands])
+    # a Python integer that does not fit is no error here, but wraps
+    wide = [fresh(recorder, cast(recorder, one, one.dtype)) if one.weak is int else one for one in operands]
+    node = recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in wide])
     return fresh(recorder, node, strides=order_of(node.shape, [as_array(recorder, condition), *operands]))
 
 
@@ -166,7 +172,8 @@ def part(name: str) -> Implementation:
 
 def angle(recorder: Recorder, z: Any, deg: bool = False) -> Array:
     array = as_array(recorder, z)
-    result = call_ufunc(recorder, np.arctan2, (part("imag")(recorder, array), part("real")(recorder, array)), {})
+    parts = (part("imag")(recorder, array), part("real")(recorder, array)) if array.dtype.kind == "c" else (0, array)
+    result = call_ufunc(recorder, np.arctan2, parts, {})
     return result * (180 / np.pi) if deg else result
 
 
@@ -197,6 +204,8 @@ SHAPED_BY_VALUES = {
     np.polymul: "np.convolve", np.polydiv: "np.polyval",
 }  # fmt: skip
 """Each with the nearest that has a static shape."""
+
+WRITES_FILES = {np.save, np.savez, np.savez_compressed, np.savetxt}
 
 FUNCTIONS: dict[Any, Implementation] = {
     **library.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS, np.einsum: einsum,

@@ -33,14 +33,23 @@ def place_node(recorder: Recorder, array: Array, extent: int, axis: int, *, chec
         return node
     if not extent:
         raise IndexError(out_of_bounds(first_of(node), axis, extent))
+    low, high = range_of(node)
+    if low >= 0 and high < extent:
+        return node
     key = (node, extent, axis)
-    known = recorder.places.get(key)
+    if key in recorder.places:
+        return recorder.places[key]
+    known = recorder.known(node)
+    if known is not None:
+        low, high = int(known.min()), int(known.max())
+    if known is not None and (low < -extent or high >= extent):
+        raise IndexError(out_of_bounds(_first_wrong(known, extent), axis, extent))
     if known is None:
-        low, high = range_of(node)
         _check(recorder, node, extent, axis, low < -extent, high >= extent)
-        inside = low >= 0 and high < extent
-        known = recorder.places[key] = node if inside else recorder.make("wrap_index", node, extent=extent)
-    return known
+    wrapped = node if low >= 0 and high < extent else recorder.make("wrap_index", node, extent=extent)
+    if recorder.lazy is None:
+        recorder.places[key] = wrapped
+    return wrapped
 
 
 def _check(recorder: Recorder, node: Node, extent: int, axis: int, low: bool, high: bool) -> None:
@@ -51,15 +60,13 @@ def _check(recorder: Recorder, node: Node, extent: int, axis: int, low: bool, hi
         bad.append(make("less", node, recorder.constant(-extent, INTP)))
     if high:
         bad.append(make("greater_equal", node, recorder.constant(extent, INTP)))
-    if not bad:
-        return
-    flags = bad[0] if len(bad) == 1 else make("logical_or", *bad)
+    if bad:
+        flags = bad[0] if len(bad) == 1 else make("logical_or", *bad)
+        check(recorder, flags, node, lambda p: IndexError(out_of_bounds(_first_wrong(p, extent), axis, extent)))
 
-    def error(places: np.ndarray) -> Exception:
-        wrong = places[(places < -extent) | (places >= extent)]
-        return IndexError(out_of_bounds(wrong[0], axis, extent))
 
-    check(recorder, flags, node, error)
+def _first_wrong(places: np.ndarray, extent: int) -> Any:
+    return places[(places < -extent) | (places >= extent)][0]
 
 
 def out_of_bounds(place: Any, axis: int, extent: int) -> str:
@@ -120,6 +127,10 @@ def _range(node: Node, depth: int) -> Range:
         return 0, int(np.prod([inputs[0].shape[a] for a in node.params["axis"]])) - 1
     if op == "wrap_index":
         return 0, node.params["extent"] - 1
+    if op == "argsort":
+        return 0, node.shape[node.params["axis"]] - 1
+    if op == "multiply_high":
+        return 0, max(range_of(inputs[1], depth - 1)[1] - 1, 0)
     if node.dtype.kind not in "biu" or any(source.dtype.kind not in "biu" for source in inputs):
         return _widest(node.dtype)
     if op in ("reshape", "broadcast_to", "transpose", "slice", "astype", "min", "max", "gather"):
@@ -128,6 +139,9 @@ def _range(node: Node, depth: int) -> Range:
     if op in ("where", "concatenate", "set_slice"):
         chosen = ranges[1:] if op == "where" else ranges
         return min(low for low, _ in chosen), max(high for _, high in chosen)
+    if op == "absolute":
+        ((a, b),) = ranges
+        return (0 if a <= 0 <= b else min(abs(a), abs(b))), max(abs(a), abs(b))
     if len(ranges) != 2:
         return _widest(node.dtype)
     (a, b), (c, d) = ranges
@@ -136,8 +150,8 @@ def _range(node: Node, depth: int) -> Range:
     if op == "floor_divide" and c > 0:
         ends = [x // y for x in (a, b) for y in (c, d)]
         return min(ends), max(ends)
-    if op == "bitwise_and" and min(a, c) >= 0:
-        return 0, min(b, d)
+    if op == "bitwise_and" and max(a, c) >= 0:
+        return 0, min(high for low, high in ranges if low >= 0)
     return _arithmetic(op, (a, b), (c, d)) or _widest(node.dtype)
 
 

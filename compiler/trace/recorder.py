@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,14 @@ KNOWN_ELEMENTS = 1 << 20
 @dataclass(frozen=True, slots=True, eq=False)
 class Feed:
     """What a graph input is given at each call: an argument (`leaf` counts the flattened arguments) or an array that the
-    function captured (`contents`: its checksum then). A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules."""
+    function captured (`contents`: its checksum then). A Python number is converted to the `dtype` that the graph wants of it, by NumPy's own rules.
+    `key` makes the key of a random generator, of the argument where there is one."""
 
     leaf: int | None
     captured: np.ndarray | None = None
     converted: bool = False
     contents: int = 0
+    key: Callable[[Any], Any] | None = None
 
 
 def checksum(array: np.ndarray) -> int:
@@ -67,6 +70,23 @@ def _evaluated(node: Node, values: list[Any]) -> np.ndarray:
         return evaluate_node(node, values)
 
 
+_PASSING = (tuple, list, type(iter(())), type(iter([])))
+
+
+def is_temporary(thing: Any, ours: Collection[int] = (), depth: int = 5) -> bool:
+    """Whether nothing refers to an array but running functions, and tuples and lists that they alone hold: then it was made in the traced
+    function, which makes it anew at each call."""
+    things = [thing, _root(thing)] if isinstance(thing, np.ndarray) else [thing]
+    holders = gc.get_referrers(*things)
+    ours = {*ours, id(things), id(holders)}
+    for holder in holders:
+        if isinstance(holder, FrameType) or id(holder) in ours:
+            continue
+        if type(holder) not in _PASSING or not depth or not is_temporary(holder, ours, depth - 1):
+            return False
+    return True
+
+
 class Recorder:
     """The nodes of one trace."""
 
@@ -79,11 +99,14 @@ class Recorder:
         self.inputs: list[Node] = []
         self.feeds: list[Feed] = []
         self.open = True
+        self.asked: Exception | None = None
+        """The last refusal to tell a number's value: NumPy may make another error of it."""
         self.arrays: dict[int, Any] = {}  # the traced Array of each captured ndarray, by id
         self.checks: list[Any] = []  # what can only be found wrong at a call (`checks.Check`)
         self.places: dict[
             Any, Node
         ] = {}  # integer arrays that are known to lie within an axis, by (node, extent, axis)
+        self.streams: dict[int, Any] = {}  # the traced Stream of each random generator that was found, by id
         self._converted: dict[tuple[int, np.dtype], Node] = {}
         self._constants: dict[Any, Node] = {}
         self._known: dict[Node, np.ndarray | None] = {}
@@ -143,6 +166,10 @@ class Recorder:
         if key not in self._converted:
             self._converted[key] = self.input(name, (), dtype, Feed(leaf, converted=True))
         return self._converted[key]
+
+    def feed_of(self, node: Node) -> Feed | None:
+        """What feeds a graph input; None for any other node."""
+        return next((feed for one, feed in zip(self.inputs, self.feeds, strict=True) if one is node), None)
 
     def numbers_behind(self, node: Node) -> frozenset[int]:
         """The arguments that `node` is computed from, where they are Python numbers all; else none."""

@@ -51,6 +51,10 @@ def ufunc_reduce(
     elif ufunc in (np.logical_or, np.logical_and):
         array_dtype = np.dtype(bool)
     name = REDUCTIONS[ufunc]
+    if array_dtype.kind == "c" and ufunc not in (np.add, np.multiply):
+        raise UnsupportedFunction(
+            f"np.{ufunc.__name__}.reduce of complex arrays is not supported; reduce the absolute values, np.abs(x)"
+        )
     node = cast(recorder, array, array_dtype)
     if where is not True:
         node = _only_where(recorder, ufunc, name, node, where, initial)
@@ -237,6 +241,10 @@ def arg_extremum(name: str) -> Any:
 
     def reduce(recorder: Recorder, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Array:
         array = as_array(recorder, a)
+        if array.dtype.kind == "c":
+            raise UnsupportedFunction(
+                f"np.{name} of complex arrays is not supported; take it of the absolute values, np.abs(x)"
+            )
         node = array.node
         if axis is None:
             flat = recorder.make("reshape", node, shape=(array.size,))

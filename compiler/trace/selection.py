@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import Node, params_key
+from numfuse.compiler.graph import Location, Node, params_key
 from numfuse.compiler.ops import operator as operator_row
 from numfuse.compiler.ops.gather import INTP
-from numfuse.compiler.trace.array import Array, fresh, weak
+from numfuse.compiler.trace.array import Array, UnsupportedAttribute, fresh, weak
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import (
     TracedValueError,
@@ -34,8 +34,10 @@ WAYS_OUT = (
 )
 
 
-def refused(what: str) -> UnsupportedFunction:
-    return UnsupportedFunction(f"{what}: an array indexed with a boolean array {WAYS_OUT}{at_line(user_location())}")
+def refused(what: str, where: Location | None = None) -> UnsupportedFunction:
+    return UnsupportedFunction(
+        f"{what}: an array indexed with a boolean array {WAYS_OUT}{at_line(where or user_location())}"
+    )
 
 
 def same_value(one: Node, other: Node, depth: int = 40) -> bool:
@@ -63,6 +65,7 @@ class Selected:
         self.at = at
         self.axis = axis
         """Of what `np.nonzero(m)` gives, the axis whose places these are."""
+        self.where = user_location()
         self.shared = False
         """Whether it is a view of another selection, or seen by one: then it is not written to."""
 
@@ -117,6 +120,11 @@ class Selected:
         raise refused("a condition")
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(name)
+        raise UnsupportedAttribute(str(refused(f"ndarray.{name}")))
 
     def of(self, array: Array) -> Selected:
         return Selected(array, self.mask, self.at)
@@ -243,7 +251,7 @@ class Selected:
         if not isinstance(key, Selected) and not whole:
             raise refused("writing to a part of it")
         self._written()
-        node = cast(self.recorder, chosen.fitted(value), self.dtype)
+        node = cast(self.recorder, as_array(self.recorder, chosen.fitted(value)), self.dtype)
         self.array.write(self.recorder.make("where", chosen.spread_mask(), node, self.array.node))
 
     def _written(self) -> None:
@@ -280,14 +288,9 @@ class Selected:
         made = function(self.array, axis=axes, where=fresh(self.recorder, self.spread_mask()), **kwargs)
         if not keepdims:
             return made
-        kept = [a for a in range(self.array.ndim) if a not in axes or a == self.at]
-        kept = [a for a in kept if a not in range(self.at + 1, self.at + len(self.mask.shape))]
-        return fresh(
-            self.recorder,
-            self.recorder.make(
-                "reshape", made.node, shape=tuple([1 if a in axes else self.array.shape[a] for a in kept])
-            ),
-        )
+        extents = [1 if a in axes else n for a, n in enumerate(self.array.shape)]
+        shape = (*extents[: self.at], 1, *extents[self.at + len(self.mask.shape) :])
+        return fresh(self.recorder, self.recorder.make("reshape", made.node, shape=shape))
 
     def extremum(
         self, ufunc: np.ufunc, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue

@@ -199,7 +199,7 @@ def put_along_axis(recorder: Recorder, arr: Any, indices: Any, values: Any, axis
             raise ValueError("when axis=None, `indices` must have a single dimension.")
         array, axis = ravel(recorder, array), 0
     parts = _along(recorder, array, places, normalize(axis, array.ndim))
-    advanced.write(array, parts, cast(recorder, as_array(recorder, values), array.dtype))
+    advanced.write(array, parts, values)
 
 
 def putmask(recorder: Recorder, a: Any, mask: Any, values: Any) -> None:

@@ -132,6 +132,7 @@ class Executable:
             specs,
             order,
             partial(np.empty, shape, dtype),
+            byte_offsets(phase),
         )
 
     def _take_workspace(self) -> Arrays:
@@ -173,18 +174,28 @@ def seconds_of(kernel: LoweredKernel) -> float:
     return max(kernel.nbytes / BYTES_PER_SECOND, kernel.flops / FLOPS_PER_SECOND)
 
 
+def byte_offsets(phase: Phase) -> list[int]:
+    """Where each of the kernel's pointers starts in its array."""
+    return [
+        start * parameter.dtype.itemsize
+        for start, parameter in zip(phase.offsets, phase.source.parameters, strict=True)
+        if parameter.dtype is not None
+    ]
+
+
 def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
     """Launches one phase, on one thread or on all of them."""
     address = kernel_address(phase.source, fastmath)
-    numbers, count = tuple(phase.values), phase.extents["count"]
+    numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
     seconds = seconds_of(kernel) * (1.0 if phase is kernel.phases[0] else 0.01)
     if seconds < SHARED_SECONDS or count == 1 or thread_count() == 1:
-        return serial_run(launcher(address, len(numbers), 0, count, seconds > HELD_SECONDS), numbers)
+        return serial_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
     pieces = max(2, min(count, 4 * thread_count(), int(seconds / PIECE_SECONDS)))
     call = range_launcher(address, len(numbers))
 
     def run(values: Arrays) -> None:
-        threads.run(call, count, pieces, tuple([values[number].ctypes.data for number in numbers]))
+        addresses = [values[number].ctypes.data + start for number, start in zip(numbers, offsets, strict=True)]
+        threads.run(call, count, pieces, tuple(addresses))
 
     return run
 

@@ -57,11 +57,13 @@ def _layout_holds() -> bool:
 FAST = _layout_holds()
 
 
-def launcher(address: int, arrays: int, lo: int, hi: int, release_gil: bool) -> Launcher:
-    """A callable of `arrays` arrays that runs the kernel at `address` over [lo, hi)."""
-    if not FAST or arrays > 64:
-        return _slow_launcher(address, arrays, lo, hi)
-    return _callable(_launcher_code(arrays, release_gil), struct.pack("qqq", address, lo, hi))
+def launcher(address: int, offsets: Sequence[int], lo: int, hi: int, release_gil: bool) -> Launcher:
+    """A callable that runs the kernel at `address` over [lo, hi), with an array for each of `offsets`: the bytes from its start to where the
+    kernel's pointer is to point."""
+    if not FAST or len(offsets) > 64:
+        return _slow_launcher(address, offsets, lo, hi)
+    described = struct.pack(f"{3 + len(offsets)}q", address, lo, hi, *offsets)
+    return _callable(_launcher_code(len(offsets), release_gil), described)
 
 
 def range_launcher(address: int, arrays: int) -> Callable[..., None]:
@@ -77,18 +79,26 @@ def range_launcher(address: int, arrays: int) -> Callable[..., None]:
     return run
 
 
-def _slow_launcher(address: int, arrays: int, lo: int, hi: int) -> Launcher:
-    call = range_launcher(address, arrays)
-    return lambda *values: call(lo, hi, *[value.ctypes.data for value in values])
+def _slow_launcher(address: int, offsets: Sequence[int], lo: int, hi: int) -> Launcher:
+    call = range_launcher(address, len(offsets))
+    return lambda *values: call(
+        lo, hi, *[value.ctypes.data + start for value, start in zip(values, offsets, strict=True)]
+    )
 
 
 def entry(
-    address: int, count: int, specs: Sequence[ArraySpec], order: Sequence[int], allocate: Callable[[], Any]
+    address: int,
+    count: int,
+    specs: Sequence[ArraySpec],
+    order: Sequence[int],
+    allocate: Callable[[], Any],
+    offsets: Sequence[int],
 ) -> Callable[..., Any] | None:
     """A whole call in one C-level callable: it checks that the arguments are ndarrays of these specs, allocates the result with `allocate`,
     runs the kernel over [0, count) and returns the result; for other arguments it returns NotImplemented.
 
-    `order` says for each pointer of the kernel which argument it is; len(specs) is the result. None where such code cannot be made.
+    `order` says for each pointer of the kernel which argument it is; len(specs) is the result. `offsets` are bytes, as for `launcher`.
+    None where such code cannot be made.
     """
     if not FAST or len(order) > 64:
         return None
@@ -97,7 +107,7 @@ def entry(
         from numfuse.runtime.cpu.compile import load_ir
 
         _launchers[name] = load_ir(name, _entry_ir(name, len(specs), len(order)))
-    described = [address, 0, count, id(allocate), id(np.ndarray), *order]
+    described = [address, 0, count, id(allocate), id(np.ndarray), *order, *offsets]
     for dtype, shape, strides in specs:
         described += [id(dtype), len(shape), *shape, *strides]
     return _callable(_launchers[name], struct.pack(f"{len(described)}q", *described), allocate)
@@ -132,14 +142,14 @@ declare ptr @PyObject_CallNoArgs(ptr)
 
 
 def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
-    """LLVM IR of `PyObject *launch(PyObject *self, PyObject **args, Py_ssize_t n)`; self is bytes of (kernel, lo, hi)."""
+    """LLVM IR of `PyObject *launch(PyObject *self, PyObject **args, Py_ssize_t n)`; self is bytes of (kernel, lo, hi, each offset)."""
     lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "  %result = alloca ptr", "  %error = alloca ptr"]
     lines += _fields(("kernel", "ptr"), ("lo", "i64"), ("hi", "i64"))
     for place in range(arrays):
-        lines += _data_of(place)
+        lines += [*_data_of(place), *_offset(f"%data{place}", f"%at{place}", 3 + place)]
     if release_gil:
         lines.append("  %thread = call ptr @PyEval_SaveThread()")
-    passed = "".join(f", ptr %data{place}" for place in range(arrays))
+    passed = "".join(f", ptr %at{place}" for place in range(arrays))
     lines.append(f"  call i32 %kernel(ptr %result, ptr %error, i64 %lo, i64 %hi{passed})")
     if release_gil:
         lines.append("  call void @PyEval_RestoreThread(ptr %thread)")
@@ -166,9 +176,19 @@ def _data_of(place: int) -> list[str]:
     ]
 
 
+def _offset(pointer: str, moved: str, word: int) -> list[str]:
+    """Moves a pointer by the bytes that a word of `self` says."""
+    name = moved.removeprefix("%")
+    return [
+        f"  %{name}_word = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * word}",
+        f"  %{name}_bytes = load i64, ptr %{name}_word",
+        f"  {moved} = getelementptr i8, ptr {pointer}, i64 %{name}_bytes",
+    ]
+
+
 def _entry_ir(name: str, arguments: int, pointers: int) -> str:
-    """LLVM IR of `entry`: the words of `self` are kernel, lo, hi, allocate, ndarray, the order, then each argument's spec."""
-    words = 5 + pointers
+    """LLVM IR of `entry`: the words of `self` are kernel, lo, hi, allocate, ndarray, the order, the offsets, then each argument's spec."""
+    words = 5 + 2 * pointers
     lines = [
         f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{",
         "start:",
@@ -205,8 +225,9 @@ def _entry_ir(name: str, arguments: int, pointers: int) -> str:
         lines += [
             f"  %from{p} = getelementptr ptr, ptr %sources, i64 %which{p}",
             f"  %pointer{p} = load ptr, ptr %from{p}",
+            *_offset(f"%pointer{p}", f"%moved{p}", 5 + pointers + p),
         ]
-    passed = "".join(f", ptr %pointer{p}" for p in range(pointers))
+    passed = "".join(f", ptr %moved{p}" for p in range(pointers))
     lines += [f"  call i32 %kernel(ptr %unread, ptr %error, i64 %lo, i64 %hi{passed})", "  ret ptr %made"]
     lines += [
         "other:",

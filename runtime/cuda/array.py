@@ -109,6 +109,11 @@ class DeviceArray:
             part = np.dtype(f"f{self.dtype.itemsize // 2}")
             address = self.address + (part.itemsize if op == "imag" else 0)
             return DeviceArray(self.gpu, address, self.shape, part, tuple(2 * s for s in strides), self.owner)
+        if op == "windows":
+            shape = list(self.shape)
+            for axis, size in zip(params["axis"], params["size"], strict=True):
+                shape[axis] -= size - 1
+            return self._as((*shape, *params["size"]), (*strides, *[strides[axis] for axis in params["axis"]]))
         if op == "broadcast_to":
             added = len(params["shape"]) - self.ndim
             kept = tuple(0 if n == 1 else s for n, s in zip(self.shape, strides, strict=True))

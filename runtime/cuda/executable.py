@@ -78,7 +78,9 @@ class CudaExecutable:
             return
         for phase in step.kernel.phases:
             compiled = self.kernels[phase.source.code]
-            arguments = [phase.extents["n"], *[values[number].address for number in phase.values]]
+            places = zip(phase.values, phase.offsets, strict=True)
+            addresses = [values[number].address + start * values[number].dtype.itemsize for number, start in places]
+            arguments = [phase.extents["n"], *addresses]
             gpu.launch(self._function(gpu, compiled), phase.extents["grid"], phase.extents["block"], arguments)
 
     def _function(self, gpu: Any, compiled: CompiledKernel) -> Any:

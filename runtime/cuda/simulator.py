@@ -40,19 +40,19 @@ class Pointer:
         return place
 
 
-def pointer_to(array: np.ndarray) -> Pointer:
-    """A pointer to the first element of an array with any strides."""
+def pointer_to(array: np.ndarray, start: int = 0) -> Pointer:
+    """A pointer to the first element of an array with any strides, or `start` elements further on."""
     stored = array.view(memory_dtype(array.dtype)) if array.dtype != memory_dtype(array.dtype) else array
     steps = [stride // array.itemsize for stride in array.strides]
     if not array.ndim:
-        return Pointer(stored.reshape(1))
+        return Pointer(stored.reshape(1), start)
     if not array.size:
         return Pointer(np.empty(0, stored.dtype))
     low = sum(min(0, step * (n - 1)) for step, n in zip(steps, array.shape, strict=True))
     high = sum(max(0, step * (n - 1)) for step, n in zip(steps, array.shape, strict=True))
     first = stored[tuple(slice(None, None, -1) if step < 0 else slice(None) for step in steps)]
     flat = np.lib.stride_tricks.as_strided(first, (high - low + 1,), (array.itemsize,))
-    return Pointer(flat, -low)
+    return Pointer(flat, start - low)
 
 
 def memory_dtype(dtype: np.dtype) -> np.dtype:
@@ -182,4 +182,5 @@ def run_phase(phase: Phase, arrays: list[np.ndarray]) -> None:
             function(*arguments)
 
     extents = phase.extents
-    cuda.jit(quietly)[extents["grid"], extents["block"]](extents["n"], *[pointer_to(array) for array in arrays])
+    pointers = [pointer_to(array, start) for array, start in zip(arrays, phase.offsets, strict=True)]
+    cuda.jit(quietly)[extents["grid"], extents["block"]](extents["n"], *pointers)

@@ -127,7 +127,15 @@ EXPRESSIONS = {
         np.block([v,w]); np.meshgrid(v,w); np.meshgrid(v,w,indexing='ij'); np.resize(v,(3,4)); np.rollaxis(t,2); np.select([v<0,v>1],[v,v*v],3.);
         np.select([x>0],[i]);
         np.hsplit(x,5); np.vsplit(x,2); np.dsplit(t,2); np.unstack(x); np.tril(x); np.triu(x,1); np.tril(t,-1); np.matrix_transpose(t);
-        np.piecewise(v,[v<0,v>=0],[-1,1]);
+        np.piecewise(v,[v<0,v>=0],[-1,1]); np.piecewise(v,[v<-1,v>1],[1,2,lambda a:a*3]); np.piecewise(v,v<0,[5,lambda a:a**2]);
+        np.piecewise(x,[x>0],[lambda a:-a]); np.i0(x); np.lib.stride_tricks.sliding_window_view(v,3);
+        np.lib.stride_tricks.sliding_window_view(x,(2,3)).sum((2,3));
+        np.lib.stride_tricks.sliding_window_view(x,2,axis=1)@np.ones((2,2)); np.lib.stride_tricks.sliding_window_view(x,9); np.interp(v,g,g,period=3.);
+        np.delete(v,2); np.delete(x,[0,2],axis=1); np.delete(x,slice(1,3),0); np.delete(v,9); np.insert(v,2,9.); np.insert(x,1,0.,axis=1);
+        np.insert(v,[1,3],[7,8]);
+        np.insert(x,[0,2],x[0],axis=0); np.insert(x,2,v,axis=0); np.insert(i,1,2.7); np.corrcoef(x); np.corrcoef(v,g); np.diag(v); np.diag(m);
+        np.diag(x,1);
+        np.diagflat(w); np.trace(m); m.diagonal(); np.take(v,[1,2]); np.compress([True,False,True,True],x,axis=0); np.ix_([0,2],[1,3]);
         np.isneginf(n); np.isposinf(n); np.isreal(c); np.iscomplex(c); np.common_type(f,x); np.amax(x,0); np.amin(x); x.flags.c_contiguous;
         x.T.flags.f_contiguous;
         x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -138,3 +139,21 @@ def test_static_zeros_are_told_apart() -> None:
     x = np.ones(3)
     for zero in (0.0, -0.0, 0.0):
         close(fused(x, zero), np.copysign(x, zero))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x + 1).reshape(2, 3),
+        lambda x: ((x + 1).reshape(2, 3), (x + 1)[::-1]),
+        lambda x: np.broadcast_to(np.cumsum(x), (2, 6)),
+        lambda x: (x * 2).reshape(3, 2).T[0],
+    ],
+)
+def test_results_that_are_views_have_memory_of_their_own(function: Callable[..., Any]) -> None:
+    """A second call leaves the results of the first one alone."""
+    f = nf.jit(function)
+    first, x = f(np.zeros(6)), np.ones(6)
+    f(x)
+    close(first, function(np.zeros(6)))
+    close(f(x), function(x))

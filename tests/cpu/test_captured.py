@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -57,19 +54,3 @@ def test_writes_to_what_is_no_argument_are_refused() -> None:
     with pytest.raises(nf.UnsupportedFunction, match="not an argument"):
         nf.jit(adds_to_a_global)(X[0])
     assert not TOTAL.any()
-
-
-GENERATOR = np.random.default_rng(1)
-
-
-@pytest.mark.parametrize(
-    "function", [lambda x: x + np.random.rand(5), lambda x: x + GENERATOR.random(5), lambda x: x * np.random.normal()]
-)
-def test_random_numbers_are_refused(function: Callable[..., Any]) -> None:
-    with pytest.raises(nf.TraceError, match="the same at every call"):
-        nf.jit(function)(X)
-
-
-def test_a_generator_as_an_argument_is_refused() -> None:
-    with pytest.raises(nf.TraceError, match="random generator"):
-        nf.jit(lambda x, random: x + random.random(5))(X, GENERATOR)

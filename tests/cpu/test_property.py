@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 
 import numfuse as nf
-from tests.programs import compare, programs
+from tests.random_programs import compare, programs
 
 
 @settings(max_examples=60)

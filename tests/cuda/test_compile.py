@@ -9,6 +9,7 @@ import pytest
 from numfuse.compiler.ops import OPERATORS, scalar_code
 
 import numfuse as nf
+from tests import indexed
 from tests.functions import CASES
 
 pytestmark = pytest.mark.cuda
@@ -115,6 +116,25 @@ def test_reductions_of_every_kind_compile() -> None:
         for shape in ((64, 1000), (1000, 64), (3, 50)):
             for kernel in nf.jit(f).lower(nf.spec(dtype, shape), target="cuda", arch="sm_80").kernels:
                 assert kernel.resources["spill_bytes"] == 0
+
+
+@pytest.mark.parametrize("name", indexed.CASES)
+def test_indexing_with_arrays_and_masks_compiles(name: str) -> None:
+    function, arguments = indexed.CASES[name]
+    try:
+        lowered = nf.jit(function).lower(*arguments, target="cuda", arch="sm_90")
+    except (ValueError, IndexError):  # what NumPy refuses too
+        return
+    for kernel in lowered.kernels:
+        assert kernel.resources["spill_bytes"] == 0
+
+
+def test_places_are_loaded_16_bytes_at_a_time() -> None:
+    lowered = nf.jit(lambda x, i: x[i % 1000]).lower(
+        nf.spec("f4", 1000), nf.spec("i8", 1 << 16), target="cuda", arch="sm_90"
+    )
+    (kernel,) = lowered.kernels
+    assert re.search(r"ld\.global\.v2\.(u64|b64)", kernel.ptx) and re.search(r"ld\.global\.f32", kernel.ptx)
 
 
 def test_what_has_no_kernel_is_a_library_call() -> None:

@@ -47,6 +47,23 @@ def plain_device() -> Iterator[None]:
         yield
 
 
+class GraphExecutable:
+    """A program's own graph of fused nodes, run with NumPy."""
+
+    def __init__(self, program: Lowered) -> None:
+        self.program = program
+
+    def __call__(self, arguments: list[Any]) -> list[np.ndarray]:
+        return [np.array(value) for value in self.program.graph.evaluate(*arguments)]
+
+
+@contextmanager
+def graph_device() -> Iterator[None]:
+    """Within, functions jitted for the CPU run as graphs."""
+    with mock.patch.object(CpuDevice, "compile", lambda self, program, options: GraphExecutable(program)):
+        yield
+
+
 def raises(program: Program) -> bool:
     """Whether NumPy refuses it."""
     return outcome_of(program.function(), program.values()).error is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -110,10 +111,8 @@ def run(
             suppress_health_check=list(HealthCheck),
         )(hypothesis.given(programs(most, long))(one))
     )
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         test()
-    except KeyboardInterrupt:
-        pass
     campaign.seconds = time.perf_counter() - start
     campaign.drawn = TALLY.programs - before[0]
     campaign.statement_draws, campaign.statements_dropped = TALLY.statements - before[1], TALLY.dropped - before[2]

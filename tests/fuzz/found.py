@@ -41,6 +41,9 @@ x0 = array('u1', (3,)); x1 = 3 | v1 = x0 > x1 - 5; v2 = x0 + (x1 + 1) | v1, v2
 x0 = array('u1', (3,)); x1 = 3 | v1 = x0 + (x1 - 5) | v1
 x0 = array('u8', (3,), 0, 'wild'); x1 = -3 | v1 = x0 > x1; v2 = np.less(x1, x0) | v1, v2
 x0 = array('f4', (3,)); x1 = 2 | v1 = x0 > x1; v2 = x0 * (x1 + 1) | v1, v2
+x0 = -2; x1 = array('u2', (5,)) | v1 = np.where((x1 != 0), x1, x0); v2 = np.where(x1 > 2, 70000, x1) | v1, v2
+x0 = array('?', (2, 3)) | v1 = x0.conj(); v2 = np.angle(x0) | v1, v2
+x0 = array('f8', (2, 7)) | v1 = (x0.sum(-1) != 0).any(0); v2 = v1 * x0 | v2
 """
 
 

@@ -166,6 +166,8 @@ def _moved_run(program: Program, rng: np.random.Generator) -> tuple[Any, Any]:
 def _moved_step(text: str, targets: set[str], scope: dict[str, Any], rng: np.random.Generator) -> None:
     kept = [(name, scope[name]) for name in sorted(names_in(text)) if name in scope]
     written = [value for name, value in kept if name in targets and isinstance(value, np.ndarray)]
+    for value in written:
+        value[...] = _moved(value, rng)
     restored = []
     for name, value in kept:
         if not isinstance(value, np.ndarray) or not value.flags.writeable:

@@ -210,7 +210,7 @@ def test_random_programs() -> None:
     pytest.importorskip("hypothesis")
     from hypothesis import given, settings
 
-    from tests.programs import compare, programs
+    from tests.random_programs import compare, programs
 
     @settings(max_examples=150)
     @given(programs(8))

@@ -23,6 +23,10 @@ def step(u, dt):
     return u
 
 
+def noisy(x, rng):
+    return x + rng.normal(scale=0.1, size=x.shape)
+
+
 KERNELS = {
     "gelu": (CASES["gelu"].function, [nf.spec("f4", 1000)]),
     "gelu_odd": (CASES["gelu"].function, [nf.spec("f4", 1001)]),
@@ -34,6 +38,7 @@ KERNELS = {
     "nbody": (CASES["nbody"].function, [nf.spec("f8", 500, 3), nf.spec("f8", 500)]),
     "blur": (blur, [nf.spec("f2", 200)]),
     "step": (step, [nf.spec("f8", 200), 0.1]),
+    "noisy": (noisy, [nf.spec("f8", 40, 50), np.random.default_rng(0)]),
     "count": (lambda x: (x > 0.5).sum(1), [nf.spec("f4", 50, 300)]),
 }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import numfuse as nf
 from tests.functions import CASES, close
 from tests.plain_python import run_program
-from tests.programs import compare, programs
+from tests.random_programs import compare, programs
 
 
 @settings(max_examples=300)

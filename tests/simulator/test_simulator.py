@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from numfuse.runtime.cuda.array import DeviceArray
 
 import numfuse as nf
+from tests import indexed
 from tests.functions import CASES, close
-from tests.programs import compare, programs
+from tests.indices import agree
+from tests.random_programs import compare, programs
 
 pytestmark = pytest.mark.simulator
 
@@ -79,6 +81,11 @@ def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]
     arguments, program, steps = drawn
     wanted = program(*[array.copy() for array in arguments])
     compare(nf.jit(program, target="cudasim")(*arguments), wanted, steps, arguments)
+
+
+@pytest.mark.parametrize("name", indexed.CASES)
+def test_indexing_with_arrays_and_masks(name: str) -> None:
+    agree(*indexed.CASES[name], "cudasim")
 
 
 def test_writes_reach_the_caller() -> None:

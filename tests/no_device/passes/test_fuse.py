@@ -150,6 +150,6 @@ def test_every_pass_keeps_the_meaning(rng):
         for target in (CPU, CUDA):
             after = graph
             for pass_name, run in PASSES:
-                after = run(after, target).check()
+                after = run(after, target, {}).check()
                 for got, value in zip(after.evaluate(*arguments), wanted, strict=True):
                     np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-5, err_msg=f"{name} {pass_name}")

@@ -1,0 +1,60 @@
+"""What computing a node again would cost: fusion weighs that against reading it from memory."""
+
+from __future__ import annotations
+
+from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.ops import operator, scalar_code
+from numfuse.compiler.types import size_of
+
+CHEAP = 8
+"""Work, in additions for an element, that is repeated rather than put in memory and read back."""
+UNROLLED = 8
+"""Elements of a reduction that is so short that it is written out where it is needed."""
+MOST_LOADS = 4
+"""Beyond so many arrays that a value is computed from, they are not counted."""
+
+
+class Costs:
+    """For each node: `work`, the additions that an element costs from what is in memory; `loads`, the arrays that it is computed from, of no
+    fewer elements than the node itself has; and `source_reduction`, the reduction whose result it is made from."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.work: dict[Node, int] = {}
+        self.loads: dict[Node, frozenset[Node]] = {}
+        self.source_reduction: dict[Node, Node | None] = {}
+        for node in (*graph.inputs, *graph.nodes):
+            self._measure(node)
+
+    def _measure(self, node: Node) -> None:
+        row = operator(node.op)
+        reduction = None
+        work = 0
+        loads = frozenset([node])
+        if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
+            work = row.cost
+            for source in node.inputs:
+                spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
+                apart = row.kind == "gather" and source is node.inputs[0] and self.work[source] > CHEAP
+                work += 0 if spread or apart or self._long_reduction(source) else self.work[source]
+                reduction = reduction or self.source_reduction[source]
+            if row.kind not in ("guarded", "gather"):
+                many = [self.loads[source] for source in node.inputs if size_of(source.shape) >= size_of(node.shape)]
+                loads = max(many, key=len) if many and max(map(len, many)) > MOST_LOADS else frozenset().union(*many)
+        elif row.kind == "reduction":
+            reduction = node
+            work = (self.work[node.inputs[0]] + 1) * max(reduced_length(node), 1)
+        self.work[node] = min(work, 10_000)
+        self.loads[node] = loads
+        self.source_reduction[node] = reduction
+
+    def _long_reduction(self, node: Node) -> bool:
+        return operator(node.op).kind == "reduction" and reduced_length(node) > UNROLLED
+
+
+def in_kernels(node: Node) -> bool:
+    """Whether kernels can compute this elementwise node; what they cannot is a library call."""
+    return scalar_code(node.op, *[source.dtype for source in node.inputs]) is not None
+
+
+def reduced_length(node: Node) -> int:
+    return size_of([node.inputs[0].shape[a] for a in node.params["axis"]])
