@@ -277,7 +277,7 @@ def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Any:
         return weak(recorder, leaf.weak, placeholder, number)
     array = fresh(recorder, recorder.input(name, leaf.spec.shape, leaf.spec.dtype, Feed(number)), leaf.scalar)
     if leaf.strides is not None:
-        array.strides = leaf.strides
+        array.element_strides = leaf.strides
     return array
 
 

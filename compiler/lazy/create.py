@@ -54,10 +54,10 @@ def of(x: Any, dtype: Any = None, device: str | None = None, copy: bool | None =
     if isinstance(x, DeviceArray) and device in (None, "cuda"):
         recorder = recorder_of("cuda")
         array = fresh(recorder, recorder.given(x.copy() if copy else x))
-        array.strides = x.element_strides
+        array.element_strides = x.element_strides
         return array if dtype is None or dtype == x.dtype else array.astype(dtype)
-    if copy is False and isinstance(x, np.ndarray):
-        raise ValueError("a lazy array of an ndarray is a copy of it; pass copy=None or copy=True")
+    if copy is False:
+        raise ValueError("a lazy array of an ndarray or a number is a copy of it; pass copy=None or copy=True")
     made = np.array(x, dtype, order="C")
     if made.dtype.newbyteorder("=") not in DTYPE_NAMES:
         return made

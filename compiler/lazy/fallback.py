@@ -167,9 +167,9 @@ def _given(recorder: LazyRecorder, leaf: Any) -> Any:
     data = normal(leaf)
     array = fresh(recorder, recorder.given(data))
     if isinstance(data, DeviceArray):
-        array.strides = data.element_strides
+        array.element_strides = data.element_strides
     elif data.ndim:
-        array.strides = tuple([stride // data.itemsize for stride in data.strides])
+        array.element_strides = tuple([stride // data.itemsize for stride in data.strides])
     return array
 
 

@@ -136,12 +136,17 @@ class LazyRecorder(Recorder):
         return [node.params["value"] if node.op == "constant" else node.value for node in nodes]  # type: ignore[attr-defined]
 
     def known(self, node: Node) -> np.ndarray:
+        """The value of a node, as a trace may know it of what is computed from constants alone."""
         return to_host(self.evaluate([node])[0])
 
     def data(self, arrays: Sequence[Array]) -> list[Any]:
         """The arrays' contents, each as a view of its storage's; not to be written to."""
-        roots = self.evaluate([array.storage.value for array in arrays])
-        return [view_through(root, array.steps) for root, array in zip(roots, arrays, strict=True)]
+        gathered = [any(op == "gather" for op, _ in array.steps) for array in arrays]
+        nodes = [array.node if copied else array.storage.value for array, copied in zip(arrays, gathered, strict=True)]
+        return [
+            root if copied else view_through(root, array.steps)
+            for root, array, copied in zip(self.evaluate(nodes), arrays, gathered, strict=True)
+        ]
 
     def value(self, array: Array) -> Any:
         """What NumPy would have in place of `array`: a scalar, or an ndarray (one that cannot be written to)."""
@@ -196,6 +201,8 @@ class LazyRecorder(Recorder):
 
         if name in ATTRIBUTES:
             return ATTRIBUTES[name](array)
+        if name in ("resize", "setflags"):
+            return _without_memory(name)
         value = np.generic if array.scalar else np.ndarray
         if name.startswith("__") or not hasattr(value, name):
             raise AttributeError(f"{value.__name__!r} object has no attribute {name!r}{at_line(user_location())}")
@@ -211,8 +218,17 @@ class LazyRecorder(Recorder):
             return fresh(self, self.hold(value))
         array = fresh(self, self.given(value))
         if not value.flags.c_contiguous:
-            array.strides = tuple([stride // value.itemsize for stride in value.strides])
+            array.element_strides = tuple([stride // value.itemsize for stride in value.strides])
         return array
+
+
+def _without_memory(name: str) -> Callable[..., Any]:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunction(
+            f"ndarray.{name} is not supported: a lazy array has no memory of its own{at_line(user_location())}"
+        )
+
+    return refuse
 
 
 def _has_errors_of_its_own(op: str) -> bool:

@@ -53,7 +53,18 @@ class Storage:
 class Array:
     """An array in a traced function. Has ndarray's attributes and methods; its values exist only once the graph has run."""
 
-    __slots__ = ("_node", "_version", "leaf", "recorder", "scalar", "steps", "storage", "strides", "weak")
+    __slots__ = (
+        "__weakref__",
+        "_node",
+        "_version",
+        "element_strides",
+        "leaf",
+        "recorder",
+        "scalar",
+        "steps",
+        "storage",
+        "weak",
+    )
 
     def __init__(
         self,
@@ -68,7 +79,7 @@ class Array:
         self.steps = steps
         self._node = node
         self._version = storage.version
-        self.strides = strides
+        self.element_strides = strides
         self.scalar = False
         self.weak: type | None = None
         self.leaf: int | None = None
@@ -111,11 +122,21 @@ class Array:
                 "Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the desired shape."
                 + at_line(user_location())
             )
-        self._node, self._version, self.steps, self.strides = other.node, other._version, other.steps, other.strides
+        self._node, self._version, self.steps, self.element_strides = (
+            other.node,
+            other._version,
+            other.steps,
+            other.element_strides,
+        )
 
     @property
     def dtype(self) -> np.dtype:
         return self._node.dtype
+
+    @property
+    def strides(self) -> Shape:
+        """In bytes, as ndarray's."""
+        return tuple([stride * self.itemsize for stride in self.element_strides])
 
     @property
     def ndim(self) -> int:

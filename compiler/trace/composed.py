@@ -202,7 +202,9 @@ def sliding_window_view(
             )
     if writeable:
         raise UnsupportedFunction("sliding_window_view with writeable=True is not supported; write to the array itself")
-    return array.through("windows", (*array.strides, *[array.strides[one] for one in axes]), axis=axes, size=sizes)
+    return array.through(
+        "windows", (*array.element_strides, *[array.element_strides[one] for one in axes]), axis=axes, size=sizes
+    )
 
 
 def _static(value: Any, name: str) -> Any:

@@ -118,17 +118,17 @@ def _expanded(key: Any, ndim: int) -> list[Any]:
 
 
 def sliced_view(array: Array, start: Shape, step: Shape, shape: Shape) -> Array:
-    strides = tuple(s * by for s, by in zip(array.strides, step, strict=True))
+    strides = tuple(s * by for s, by in zip(array.element_strides, step, strict=True))
     return array.through("slice", strides, start=start, step=step, shape=shape)
 
 
 def reshaped_view(array: Array, shape: Shape) -> Array:
     """`array` in another shape: a view where NumPy can make one, else a copy."""
     if shape == array.shape:
-        same = Array(array.recorder, array.storage, array.node, array.steps, array.strides)
+        same = Array(array.recorder, array.storage, array.node, array.steps, array.element_strides)
         same.scalar = array.scalar
         return same
-    strides = reshaped_strides(array.strides, array.shape, shape)
+    strides = reshaped_strides(array.element_strides, array.shape, shape)
     if strides is None:
         return fresh(array.recorder, array.recorder.make("reshape", array.node, shape=shape))
     return array.through("reshape", strides, shape=shape)

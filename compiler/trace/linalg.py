@@ -34,6 +34,10 @@ def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
     if out is None:
         return result
     target = as_array(recorder, out)
+    if (target.shape, target.dtype) != (result.shape, result.dtype):
+        raise ValueError(
+            "output array is not acceptable (must have the right datatype, number of dimensions, and be a C-Array)"
+        )
     target.write(cast(recorder, result, target.dtype))
     return target
 

@@ -85,7 +85,7 @@ class Flags:
     """ndarray.flags of a traced array: as its strides say."""
 
     def __init__(self, array: Array) -> None:
-        extents = [(n, s) for n, s in zip(array.shape, array.strides, strict=True) if n != 1]
+        extents = [(n, s) for n, s in zip(array.shape, array.element_strides, strict=True) if n != 1]
         self.c_contiguous = array.size == 0 or [s for _, s in extents] == list(
             strides_of(tuple([n for n, _ in extents]))
         )

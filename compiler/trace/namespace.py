@@ -160,7 +160,7 @@ def part(name: str) -> Implementation:
     def function(recorder: Recorder, val: Any) -> Array:
         array = as_array(recorder, val)
         if array.dtype.kind == "c":
-            return array.through(name, tuple([2 * stride for stride in array.strides]))
+            return array.through(name, tuple([2 * stride for stride in array.element_strides]))
         return (
             reshaped_view(array, array.shape)
             if name == "real"

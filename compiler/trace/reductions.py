@@ -97,8 +97,8 @@ def finish(recorder: Recorder, node: Node, array: Array, axes: tuple[int, ...], 
     result = fresh(recorder, node, scalar=True)
     if len(node.shape) > 1:
         kept = [k for k in range(array.ndim) if (keepdims and keepdims is not NOT_GIVEN) or k not in axes]
-        strides = [0 if k in axes else array.strides[k] for k in kept]
-        result.strides = kept_order(node.shape, [(node.shape, strides)])
+        strides = [0 if k in axes else array.element_strides[k] for k in kept]
+        result.element_strides = kept_order(node.shape, [(node.shape, strides)])
     if out is None:
         return result
     target = as_array(recorder, out[0] if isinstance(out, tuple) else out)
@@ -253,7 +253,7 @@ def arg_extremum(name: str) -> Any:
         axes = same_axes(axis, array.ndim)
         made = finish(recorder, recorder.make(name, node, axis=axes), array, axes, keepdims, out)
         if out is None:
-            made.strides = strides_of(made.shape)
+            made.element_strides = strides_of(made.shape)
         return made
 
     return reduce

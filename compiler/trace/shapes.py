@@ -41,7 +41,7 @@ def reshape(
 
 def ravel(recorder: Recorder, a: Any, order: str = "C") -> Array:
     array = as_array(recorder, a)
-    kept = [(n, stride) for n, stride in zip(array.shape, array.strides, strict=True) if n != 1]
+    kept = [(n, stride) for n, stride in zip(array.shape, array.element_strides, strict=True) if n != 1]
     if array.size and tuple([stride for _, stride in kept]) != strides_of([n for n, _ in kept]):
         array = copy(recorder, array)  # a view only of what lies in C order
     return reshape(recorder, array, (array.size,), order)
@@ -53,7 +53,9 @@ def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
     array = as_array(recorder, a)
-    return fresh(recorder, array.node, strides=copied_order(array.shape, array.strides) if order == "K" else None)
+    return fresh(
+        recorder, array.node, strides=copied_order(array.shape, array.element_strides) if order == "K" else None
+    )
 
 
 def transpose(recorder: Recorder, a: Any, axes: Any = None) -> Array:
@@ -68,7 +70,7 @@ def transpose(recorder: Recorder, a: Any, axes: Any = None) -> Array:
             raise ValueError("repeated axis in transpose")
     if perm == tuple(range(array.ndim)):
         return reshaped_view(array, array.shape)
-    return array.through("transpose", tuple(array.strides[a] for a in perm), perm=perm)
+    return array.through("transpose", tuple(array.element_strides[a] for a in perm), perm=perm)
 
 
 def swapaxes(recorder: Recorder, a: Any, axis1: int, axis2: int) -> Array:
@@ -129,7 +131,7 @@ def at_least(ndim: int) -> Any:
 def broadcast_to(recorder: Recorder, array: Any, shape: Any, subok: bool = False) -> Array:
     source = as_array(recorder, array)
     wanted = tuple(operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
-    kept = tuple(0 if n == 1 else stride for n, stride in zip(source.shape, source.strides, strict=True))
+    kept = tuple(0 if n == 1 else stride for n, stride in zip(source.shape, source.element_strides, strict=True))
     return source.through("broadcast_to", (0,) * (len(wanted) - source.ndim) + kept, shape=wanted)
 
 
@@ -180,7 +182,7 @@ def concatenate(
     to = np.dtype(dtype) if dtype is not None else _joint_dtype(operands)
     if axis is None:
         operands, axis = (
-            [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.strides)) for a in operands],
+            [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.element_strides)) for a in operands],
             0,
         )
     if any(not a.shape for a in operands):
@@ -405,7 +407,7 @@ def full_like(
     extents = array.shape if shape is None else tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     made = full_node(recorder, cast(recorder, as_array(recorder, fill_value), to), extents)
     if order == "K" and extents == array.shape:
-        made.strides = copied_order(extents, array.strides)
+        made.element_strides = copied_order(extents, array.element_strides)
     return made
 
 
@@ -414,4 +416,4 @@ def astype(recorder: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, devi
     to = supported(dtype)
     if not copy and array.dtype == to:
         return array
-    return fresh(recorder, cast(recorder, array, to), array.scalar, copied_order(array.shape, array.strides))
+    return fresh(recorder, cast(recorder, array, to), array.scalar, copied_order(array.shape, array.element_strides))

@@ -309,12 +309,12 @@ def diagonal(recorder: Recorder, a: Any, offset: int = 0, axis1: int = 0, axis2:
     *others, rows, columns = view.shape
     start = offset if offset >= 0 else -offset * columns
     count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
-    *before, down, right = view.strides
+    *before, down, right = view.element_strides
     flat = view.through("reshape", (*before, right), shape=(*others, rows * columns))
     start = start if count else 0
     diagonals = sliced_view(flat, (*[0] * len(others), start), (*[1] * len(others), columns + 1), (*others, count))
-    diagonals.strides = (*before, down + right)
-    return diagonals.through("broadcast_to", diagonals.strides, shape=diagonals.shape)
+    diagonals.element_strides = (*before, down + right)
+    return diagonals.through("broadcast_to", diagonals.element_strides, shape=diagonals.shape)
 
 
 def trace(

@@ -182,7 +182,7 @@ def apply(
 
 def order_of(shape: Shape, operands: Sequence[Array]) -> Shape | None:
     """The strides that NumPy's result of these operands has; None for C order."""
-    return kept_order(shape, [(one.shape, one.strides) for one in operands]) if len(shape) > 1 else None
+    return kept_order(shape, [(one.shape, one.element_strides) for one in operands]) if len(shape) > 1 else None
 
 
 def _unknown_integer(operand: Array) -> bool:
@@ -368,6 +368,10 @@ def inplace(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, Any
     def method(self: Array, other: Any) -> Any:
         # Python and NumPy scalars cannot be written to: the name is bound anew
         kwargs = {} if self.scalar or self.weak is not None else {"out": (self,)}
+        if ufunc is np.matmul and kwargs:
+            made = call_ufunc(self.recorder, ufunc, (self, other), {})
+            if made.shape != self.shape:
+                raise ValueError(f"inplace matrix multiplication of shape {self.shape} gives shape {made.shape}")
         return call_ufunc(self.recorder, *_python_power(ufunc, self, other), kwargs, python=True)
 
     return method

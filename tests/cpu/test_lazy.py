@@ -222,7 +222,7 @@ WRITES = """
     | np.maximum(a, 0, out=a) | a += 1 | a -= a.mean() | a *= a | a /= 2 | b = a[1]; b += 1 | b = a.T; b[0] = a[0, 0] | b = a.ravel(); b[2] = 5
     | b = a.copy(); b[0] = 9 | a.partition(2) | np.put_along_axis(a, np.array([[0]]), 3, axis=1) | a[np.ix_([0, 1], [2, 3])] = 0 | a[..., np.newaxis][0] = 2
     | b = a[:, 1:3]; a[0] = 1; b *= 2 | s = a.sum(); t = s; s += 1; a[0, 0] = t | a[np.argmin(a, 0), np.arange(5)] = 6 | a[1:3].sort()
-    | b = a[::2]; b.sort(axis=0)    | a.resize((6, 5)) | a.put([0, 1], 3) | a.itemset if 0 else a[2:]
+    | b = a[::2]; b.sort(axis=0)    | a.put([0, 1], 3) | a.itemset if 0 else a[2:]
     | b = a.T[1:]; np.fill_diagonal(b, 7); a[0] = 1 | a[a.argmax(0)[0]] = a.sum(0)
 """
 

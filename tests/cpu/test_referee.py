@@ -59,6 +59,7 @@ VALUES: list[Callable[[Any, Any], Any]] = [
     lambda np_, i: np_.ascontiguousarray(i[:, ::-2]).flags.c_contiguous,
     lambda np_, i: np_.ones((1,) * 40).shape,
     lambda np_, i: np_.zeros(3, "S2"),
+    lambda np_, i: (i.strides, i.T.strides, i[:, ::-2].strides),
 ]
 
 
@@ -76,6 +77,9 @@ ERRORS: list[Callable[[Any, Any], Any]] = [
     lambda np_, i: np_.diff(i, n=-1),
     lambda np_, i: np_.var(i, ddof=1, correction=1),
     lambda np_, i: np_.array(i, copy="always"),
+    lambda np_, i: np_.dot(i, i.T, out=np_.zeros((3, 3), int)),
+    lambda np_, i: np_.zeros((1, 3)).__imatmul__(np_.ones(3)),
+    lambda np_, i: np_.array(3.0, copy=False),
     lambda np_, i: np_.zeros(3).__setitem__(0, [1]),
 ]
 
@@ -101,3 +105,15 @@ def test_masked_arrays_are_not_taken_for_plain_ones() -> None:
     assert type(made) is np.ma.MaskedArray and made.mask.tolist() == [False, True, False]
     with pytest.raises(nf.UnsupportedFunction, match="MaskedArray"):
         nf.jit(lambda x: x + masked)(np.ones(3))
+
+
+def test_strides_of_a_traced_array_are_in_bytes() -> None:
+    seen = []
+    nf.jit(lambda x: seen.append(x.T.strides) or x)(I.astype("f4"))
+    assert seen == [(4, 12)]
+
+
+def test_what_needs_memory_of_its_own_is_refused() -> None:
+    for method, args in (("resize", ((3, 2),)), ("setflags", (False,))):
+        with pytest.raises(nf.UnsupportedFunction, match=method):
+            getattr(nf.asarray(I), method)(*args)
