@@ -59,7 +59,7 @@ def of(x: Any, dtype: Any = None, device: str | None = None, copy: bool | None =
     if copy is False:
         raise ValueError("a lazy array of an ndarray or a number is a copy of it; pass copy=None or copy=True")
     made = np.array(x, dtype, order="C")
-    if made.dtype.newbyteorder("=") not in DTYPE_NAMES:
+    if made.dtype.kind not in "biufc" or made.dtype.newbyteorder("=") not in DTYPE_NAMES:
         return made
     recorder = recorder_of(device)
     return fresh(recorder, recorder.given(made.astype(made.dtype.newbyteorder("="), copy=False)))
@@ -154,4 +154,6 @@ def full(
     recorder = first_recorder((fill_value,), device)
     if isinstance(fill_value, (list, tuple, np.ndarray)):
         return of(np.broadcast_to(np.asarray(fill_value, dtype), np.empty(shape, "b").shape), device=device)
+    if not isinstance(fill_value, (bool, int, float, complex, np.generic, Array)):
+        return np.full(shape, fill_value, dtype, order)  # type: ignore[call-overload]
     return creation.full(recorder, np.full, shape, fill_value, dtype)

@@ -52,7 +52,8 @@ def report(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# NumPy's own tests on lazy arrays",
         "",
-        f"The tests that are installed with NumPy {np.__version__}, with `numfuse.numpy` in place of NumPy (`python tests/numpy_suite/run.py`). What they record "
+        f"The tests that are installed with NumPy {np.__version__}, with `numfuse.numpy` in place of NumPy (`python tests/numpy_suite/run.py`). "
+        "What they record "
         "runs node by node with each operator's NumPy function, which is what a graph means; kernels are compared with that elsewhere. A test that fails "
         "stands below with its reason.",
         "",
