@@ -146,6 +146,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     ),
     "mask: len": (lambda x: (len(x[x > 0]), x[x > 0].sum() / len(x[x > 0])), (x,)),
     "mask: element by element": (lambda x, y, m: (x[m] * 2 + y[m]).sum(), (x, y, m)),
+    "mask: on the right": (
+        lambda x, m: ((x.mean() - x[m]).sum(), (1 / x[m]).max(), np.add(x[0, 0], x[m]).min(), (x.max() > x[m]).all()), (x, m),
+    ),
     "mask: functions": (
         lambda x, y, m: np.sqrt(abs(x[m]) + np.where(y[m] > 0, y[m], 0) ** 2 + np.clip(y[m], 0, 1)).mean(), (x, y, m),
     ),

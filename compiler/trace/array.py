@@ -34,6 +34,11 @@ PART_OF_COMPLEX = (
 )
 
 
+def is_selection(value: Any) -> bool:
+    """Whether it is `x[mask]` (a `Selected`), which knows more than arrays do."""
+    return getattr(type(value), "selects", False)
+
+
 class Storage:
     """Memory that views share. `value` is what it holds now; `version` counts the writes."""
 
@@ -246,6 +251,8 @@ class Array:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from numfuse.compiler.trace.ufuncs import call_ufunc, ufunc_method
 
+        if any(map(is_selection, inputs)):  # it knows what to do with arrays
+            return NotImplemented
         if method == "__call__":
             return call_ufunc(self.recorder, ufunc, inputs, dict(kwargs))
         return ufunc_method(self.recorder, ufunc, method, inputs, kwargs)
@@ -253,6 +260,9 @@ class Array:
     @entry(lambda self, function, types, args, kwargs: (function, args, kwargs))
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from numfuse.compiler.trace.namespace import call_function
+
+        if any(getattr(kind, "selects", False) for kind in types):
+            return NotImplemented
 
         return call_function(self.recorder, function, args, kwargs)
 
