@@ -81,6 +81,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "an outer index": (lambda x, i: x[i[:, None], i[None, :3]], (x, i)),
     "scalars": (lambda x, i: (x[i[0]], x[i[0], i[1]], x[i[2], 1:3], x[:, i[0]], x[i[0]] * x[i[1]]), (x, i)),
     "one-hot": (lambda n: np.eye(5)[n], (n,)),
+    "a table made in the function": (lambda i: np.array([1.0, 5.0, 7.0, 9.0, 2.0])[i] * 2, (i,)),
+    "a table from outside": (lambda i: np.take(v, i), (i,)),
     "labels": (lambda x, i: x[np.arange(5), i], (x, i)),
     "the largest of each column": (lambda x: (x[x.argmax(0), np.arange(6)], x[x[:, 0].argmin()]), (x,)),
     "the largest": (lambda x: x[np.unravel_index(np.argmax(x), x.shape)], (x,)),

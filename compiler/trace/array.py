@@ -187,7 +187,9 @@ class Array:
         return complex(self._value("complex()", self._static("use x.astype('c16') to convert")))
 
     def __index__(self) -> int:
-        way_out = self._static("a size must be known when the function is traced")
+        way_out = self._static(
+            "a size must be known when the function is traced, and an array from outside the function is indexed with np.take(a, i)"
+        )
         return self._value("an index or a count", way_out).__index__()
 
     def __hash__(self) -> int:
@@ -214,7 +216,8 @@ class Array:
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         value = self._value(
             "conversion to a NumPy array",
-            "join lists of arrays with np.stack or np.concatenate, and make arrays that are written to with np.zeros, np.empty or np.zeros_like",
+            "join lists of arrays with np.stack or np.concatenate, make arrays that are written to with np.zeros, np.empty or np.zeros_like, and index "
+            "an array from outside the function with np.take(a, i)",
         )
         return np.array(value, dtype, copy=copy)
 
