@@ -120,7 +120,9 @@ class Traced:
         return {
             place: result[feed.leaf]
             for place, (feed, layout) in enumerate(zip(self.feeds, layouts, strict=True))
-            if feed.leaf in result
+            if feed.leaf is not None
+            and feed.leaf in result
+            and not self.leaves[feed.leaf].on_device  # two of those may be the same memory: nobody looks
             and not feed.converted
             and layout is not None
             and distinct_elements(self.graph.inputs[place].shape, layout.strides)

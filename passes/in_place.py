@@ -97,6 +97,8 @@ class Writes:
             (reader,) = self.reads[node]
             if operator(reader.op).kind == "elementwise" and node in reader.inputs:
                 return False  # it need not be in memory at all
+        if abs(node.params["step"][-1]) != 1 and value.shape[-1] > 1 and 4 * size_of(value.shape) > size_of(base.shape):
+            return False  # every other element: reading between what was just written is slow
         return 2 * size_of(value.shape) <= size_of(base.shape) or self._while_written(node)
 
     def _while_written(self, node: Node) -> bool:

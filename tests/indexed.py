@@ -81,6 +81,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "an outer index": (lambda x, i: x[i[:, None], i[None, :3]], (x, i)),
     "scalars": (lambda x, i: (x[i[0]], x[i[0], i[1]], x[i[2], 1:3], x[:, i[0]], x[i[0]] * x[i[1]]), (x, i)),
     "one-hot": (lambda n: np.eye(5)[n], (n,)),
+    "a table made in the function": (lambda i: np.array([1.0, 5.0, 7.0, 9.0, 2.0])[i] * 2, (i,)),
+    "a table from outside": (lambda i: np.take(v, i), (i,)),
     "labels": (lambda x, i: x[np.arange(5), i], (x, i)),
     "the largest of each column": (lambda x: (x[x.argmax(0), np.arange(6)], x[x[:, 0].argmin()]), (x,)),
     "the largest": (lambda x: x[np.unravel_index(np.argmax(x), x.shape)], (x,)),
@@ -146,6 +148,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     ),
     "mask: len": (lambda x: (len(x[x > 0]), x[x > 0].sum() / len(x[x > 0])), (x,)),
     "mask: element by element": (lambda x, y, m: (x[m] * 2 + y[m]).sum(), (x, y, m)),
+    "mask: on the right": (
+        lambda x, m: ((x.mean() - x[m]).sum(), (1 / x[m]).max(), np.add(x[0, 0], x[m]).min(), (x.max() > x[m]).all()), (x, m),
+    ),
     "mask: functions": (
         lambda x, y, m: np.sqrt(abs(x[m]) + np.where(y[m] > 0, y[m], 0) ** 2 + np.clip(y[m], 0, 1)).mean(), (x, y, m),
     ),

@@ -16,9 +16,13 @@ def plan(lifetimes: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
     """
     offsets = [0] * len(lifetimes)
     alive: dict[int, list[int]] = {}  # the buffers placed so far, by each step of their lives
+    placed: list[int] = []
     for buffer in sorted(range(len(lifetimes)), key=lambda b: -lifetimes[b][0]):
         size, first, last = lifetimes[buffer]
-        together = {other for step in range(first, last + 1) for other in alive.get(step, ())}
+        if last - first < len(placed):
+            together = {other for step in range(first, last + 1) for other in alive.get(step, ())}
+        else:
+            together = {other for other in placed if lifetimes[other][1] <= last and lifetimes[other][2] >= first}
         taken = sorted([(offsets[other], offsets[other] + lifetimes[other][0]) for other in together])
         offset = 0
         for low, high in taken:
@@ -26,6 +30,7 @@ def plan(lifetimes: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
                 break
             offset = max(offset, _aligned(high))
         offsets[buffer] = offset
+        placed.append(buffer)
         for step in range(first, last + 1):
             alive.setdefault(step, []).append(buffer)
     total = max((offset + size for offset, (size, _, _) in zip(offsets, lifetimes, strict=True)), default=0)

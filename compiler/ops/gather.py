@@ -114,7 +114,7 @@ def reference_scatter(base: Any, value: Any, *places: Any, axes: Shape, at: int,
     target, given = places_first(result, axes), np.moveaxis(value, range(at, at + ndim), range(ndim))
     if combine:
         ufunc = getattr(np, combine)
-        ufunc.at(target, tuple(places), *([given] if ufunc.nin == 2 else []))
+        ufunc.at(target, places[0] if len(places) == 1 else tuple(places), *([given] if ufunc.nin == 2 else []))
     else:
         target[tuple(places)] = given
     return result

@@ -34,6 +34,11 @@ PART_OF_COMPLEX = (
 )
 
 
+def is_selection(value: Any) -> bool:
+    """Whether it is `x[mask]` (a `Selected`), which knows more than arrays do."""
+    return getattr(type(value), "selects", False)
+
+
 class Storage:
     """Memory that views share. `value` is what it holds now; `version` counts the writes."""
 
@@ -203,7 +208,9 @@ class Array:
         return complex(self._value("complex()", self._static("use x.astype('c16') to convert")))
 
     def __index__(self) -> int:
-        way_out = self._static("a size must be known when the function is traced")
+        way_out = self._static(
+            "a size must be known when the function is traced, and an array from outside the function is indexed with np.take(a, i)"
+        )
         return self._value("an index or a count", way_out).__index__()
 
     def __hash__(self) -> int:
@@ -230,7 +237,8 @@ class Array:
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         value = self._value(
             "conversion to a NumPy array",
-            "join lists of arrays with np.stack or np.concatenate, and make arrays that are written to with np.zeros, np.empty or np.zeros_like",
+            "join lists of arrays with np.stack or np.concatenate, make arrays that are written to with np.zeros, np.empty or np.zeros_like, and index "
+            "an array from outside the function with np.take(a, i)",
         )
         return np.array(value, dtype, copy=copy)
 
@@ -267,6 +275,8 @@ class Array:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from numfuse.compiler.trace.ufuncs import call_ufunc, ufunc_method
 
+        if any(map(is_selection, inputs)):  # it knows what to do with arrays
+            return NotImplemented
         if method == "__call__":
             return call_ufunc(self.recorder, ufunc, inputs, dict(kwargs))
         return ufunc_method(self.recorder, ufunc, method, inputs, kwargs)
@@ -274,6 +284,9 @@ class Array:
     @entry(lambda self, function, types, args, kwargs: (function, args, kwargs))
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from numfuse.compiler.trace.namespace import call_function
+
+        if any(getattr(kind, "selects", False) for kind in types):
+            return NotImplemented
 
         return call_function(self.recorder, function, args, kwargs)
 

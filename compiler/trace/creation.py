@@ -189,6 +189,21 @@ def array(
     return made.reshape((1,) * least + made.shape) if least > 0 else made
 
 
+def array_of_user(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `array`; and lists of numbers too become arrays of the trace's own, which traced arrays can index."""
+    made = array(recorder, original, a, *args, **kwargs)
+    return _of_trace(recorder, made) if isinstance(a, (list, tuple)) else made
+
+
+def take_from(recorder: Recorder, original: Callable[..., Any], a: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
+    """`np.take(table, i)` of an array from outside: NumPy does not ask the places."""
+    from numfuse.compiler.trace.take import take
+
+    if isinstance(a, Array) or not holds_traced(indices):
+        return original(a, indices, *args, **kwargs)
+    return take(recorder, a, indices, *args, **kwargs)
+
+
 def holds_traced(a: Any) -> bool:
     return isinstance(a, Array) or (isinstance(a, (list, tuple)) and any(holds_traced(part) for part in a))
 
@@ -248,8 +263,9 @@ MAKERS: dict[str, Maker] = {
         ),
         _held,
     ),
-    "array": array,
-    "asarray": array,
+    "array": array_of_user,
+    "asarray": array_of_user,
+    "take": take_from,
     "asanyarray": array,
     "ascontiguousarray": array,
     "asfortranarray": array,

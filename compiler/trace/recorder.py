@@ -70,7 +70,7 @@ def _evaluated(node: Node, values: list[Any]) -> np.ndarray:
         return evaluate_node(node, values)
 
 
-_PASSING = (tuple, list, type(iter(())), type(iter([])))
+_PASSING: tuple[type, ...] = (tuple, list, type(iter(())), type(iter([])))
 
 
 def is_temporary(thing: Any, ours: Collection[int] = (), depth: int = 5) -> bool:

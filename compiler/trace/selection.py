@@ -59,6 +59,8 @@ def same_value(one: Node, other: Node, depth: int = 40) -> bool:
 class Selected:
     """`array[m]`: of `array`, whose axes from `at` on are the mask's, the elements where the mask holds; they are one axis."""
 
+    selects = True
+
     def __init__(self, array: Array, mask: Node, at: int = 0, axis: int | None = None) -> None:
         self.array = array
         self.mask = mask

@@ -11,7 +11,7 @@ import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
 from numfuse.compiler.index import kept_order
 from numfuse.compiler.ops import OPERATORS as TABLE
-from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, weak
+from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, is_selection, weak
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.entry import entry, same
 from numfuse.compiler.trace.errors import UnsupportedFunction
@@ -332,7 +332,7 @@ def ufunc_method(
 
 def _foreign(value: Any) -> bool:
     """Whether Python should ask the other operand first, as ndarray does."""
-    return getattr(value, "__array_ufunc__", ...) is None
+    return getattr(value, "__array_ufunc__", ...) is None or is_selection(value)
 
 
 def unary(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array], Any]:
@@ -366,6 +366,8 @@ def reflected(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, A
 def inplace(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, Any], Any]:
     @entry(same(numpys))
     def method(self: Array, other: Any) -> Any:
+        if self.scalar and is_selection(other):
+            return NotImplemented
         # Python and NumPy scalars cannot be written to: the name is bound anew
         kwargs = {} if self.scalar or self.weak is not None else {"out": (self,)}
         if ufunc is np.matmul and kwargs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, ViewStep
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache, versions
 from numfuse.runtime.cpu import compile as native
@@ -90,7 +92,14 @@ class Executable:
             for k, v in enumerate(program.values)
             if v.place == "constant"
         }
-        self.runs = [run for step in program.steps for run in self._runs(step, fastmath)]
+        self.lasting_views = _lasting_views(program)
+        steps = [step for step in program.steps if step not in self.lasting_views]
+        self.runs = [run for step in steps for run in self._runs(step, fastmath)]
+        kept = {step.output for step in self.lasting_views}
+        self.passing = [
+            k for k, v in enumerate(program.values) if v.place in ("argument", "result", "view") and k not in kept
+        ]
+        self.calls_numpy = any(isinstance(step, LibraryStep) for step in steps)
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         values = self._take_workspace()
@@ -99,8 +108,9 @@ class Executable:
             values[number] = np.empty(shape, dtype)
         for number, argument in self.program.donated.items():
             values[number] = values[argument]
-        for run in self.runs:
-            run(values)
+        with np.errstate(all="ignore") if self.calls_numpy else nullcontext():
+            for run in self.runs:
+                run(values)
         results = [values[number].copy() if copied else values[number] for number, copied in self.results]
         self._give_back(values)
         return results
@@ -150,12 +160,13 @@ class Executable:
                 values[number] = stretch.view(value.dtype).reshape(value.shape)
             elif value.place == "constant":
                 values[number] = self.constants[number]
+        for step in self.lasting_views:
+            view_run(step)(values)
         return values
 
     def _give_back(self, values: Arrays) -> None:
-        for number, value in enumerate(self.program.values):
-            if value.place in ("argument", "result", "view"):
-                values[number] = None
+        for number in self.passing:
+            values[number] = None
         if len(self.workspaces) < 8:
             self.workspaces.append(values)
 
@@ -207,11 +218,30 @@ def serial_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
     return lambda values: launch(*[values[number] for number in numbers])
 
 
+def _lasting_views(program: Program) -> list[ViewStep]:
+    """The views of intermediates and constants: these stay in one place from call to call, and so do their views."""
+    lasting = {number for number, value in enumerate(program.values) if value.place in ("workspace", "constant")}
+    views = []
+    for step in program.steps:
+        if isinstance(step, ViewStep) and step.input in lasting:
+            lasting.add(step.output)
+            views.append(step)
+    return views
+
+
 def view_run(step: ViewStep) -> Run:
-    reference, params = operator(step.node.op).reference, dict(step.node.params)
+    source, place, params = step.input, step.output, dict(step.node.params)
+    if step.node.op == "slice":
+        key = as_slices(params, step.node.shape)
+
+        def take(values: Arrays) -> None:
+            values[place] = values[source][key]
+
+        return take
+    reference = operator(step.node.op).reference
 
     def run(values: Arrays) -> None:
-        values[step.output] = reference(values[step.input], **params)
+        values[place] = reference(values[source], **params)
 
     return run
 
@@ -223,7 +253,6 @@ def library_run(step: LibraryStep) -> Run:
         return partial(call_library, step)
 
     def run(values: Arrays) -> None:
-        with np.errstate(all="ignore"):
-            reference(*[values[number] for number in numbers], out=values[place])
+        reference(*[values[number] for number in numbers], out=values[place])
 
     return run

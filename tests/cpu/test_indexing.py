@@ -108,3 +108,9 @@ def test_a_mask_from_outside_is_read_at_each_call() -> None:
     assert np.isclose(function(x), x[chosen].sum())
     chosen[:] = ~chosen
     assert np.isclose(function(x), x[chosen].sum())
+
+
+def test_an_array_from_outside_that_is_indexed_names_np_take() -> None:
+    for function in (lambda i: x[i], lambda i: x[i[0]]):
+        with pytest.raises(TraceError, match=r"np\.take\(a, i\)(.|\n)*test_indexing.py"):
+            nf.jit(function, target="cpu")(np.array([1, 2]))

@@ -90,7 +90,7 @@ def _tridiagonal(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, 
 
 
 SWEEPS = (
-    Program("ADI", adi, lambda rng, size: (rng.random(size),), (11, 11), (100, 100), 24),
+    Program("ADI", adi, lambda rng, size: (rng.random(size),), (11, 11), (100, 100), 26),
     Program("tridiagonal systems by rows", thomas, _tridiagonal, (7, 9), (38, 5000), 10),
     Program("Gauss-Seidel by rows", gauss_seidel, lambda rng, size: (rng.random(size),), (9, 14), (120, 1000), 4),
     Program(

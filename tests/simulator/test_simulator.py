@@ -14,6 +14,7 @@ import numfuse as nf
 from tests import indexed
 from tests.functions import CASES, close
 from tests.indices import agree
+from tests.no_device.passes.test_in_place import IN_PLACE
 from tests.random_programs import compare, programs
 
 pytestmark = pytest.mark.simulator
@@ -86,6 +87,14 @@ def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]
 @pytest.mark.parametrize("name", indexed.CASES)
 def test_indexing_with_arrays_and_masks(name: str) -> None:
     agree(*indexed.CASES[name], "cudasim")
+
+
+@pytest.mark.parametrize("function", IN_PLACE, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray], ids=["C", "Fortran"])
+def test_writes_in_place(function: Callable[..., Any], layout: Callable[[np.ndarray], np.ndarray]) -> None:
+    ours, theirs = [layout(np.arange(256.0).reshape(16, 16) % 7) for _ in range(2)]
+    close(nf.jit(function, target="cudasim")(ours), function(theirs))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_writes_reach_the_caller() -> None:
