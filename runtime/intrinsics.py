@@ -122,8 +122,8 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
             return None
 
         def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            counter = [context.cast(builder, args[k], kind, types.uint64) for k, kind in ((1, place), (2, draw))]
-            return philox(builder, args[0], *counter, first.literal_value, count.literal_value)
+            low, high = [context.cast(builder, args[k], kind, types.uint64) for k, kind in ((1, place), (2, draw))]
+            return philox(builder, args[0], low, high, first.literal_value, count.literal_value)
 
         return types.uint64(key, place, types.unliteral(draw), first, count), codegen  # type: ignore[attr-defined]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
@@ -285,7 +285,7 @@ class Builder:
     def _elements(self, indices: Sequence[Index], scope: Scope) -> tuple[Value, ...]:
         """The values of the elements of arrays that the indices name."""
         found = [element for index in indices for element in index.elements]
-        return tuple([self._pull(element.array, element.index, scope).used_in(scope) for element in found])
+        return tuple([self._pull(cast(Node, element.array), element.index, scope).used_in(scope) for element in found])
 
     def _written_out(self, node: Node, index: Indices, scope: Scope) -> Value:
         """A short reduction, term by term."""

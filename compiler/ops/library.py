@@ -127,7 +127,7 @@ def correlated(shapes: Sequence[Shape], params: Params) -> list[Shape]:
 
 
 def bincount(x: Any, *weights: Any, length: int) -> Any:
-    counts = np.bincount(x, *weights, minlength=length)
+    counts = np.bincount(x, weights[0] if weights else None, minlength=length)
     if len(counts) > length:
         raise ValueError(
             f"np.bincount met the value {len(counts) - 1}, but minlength={length} declares {length} bins: in a jitted function the "

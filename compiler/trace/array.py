@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numfuse.compiler.graph import Node, Params
@@ -88,6 +88,11 @@ class Array:
         self.scalar = False
         self.weak: type | None = None
         self.leaf: int | None = None
+
+    if TYPE_CHECKING:  # Python's operators: `define_operators` gives them
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = cast(Any, None)
+        __pow__ = __floordiv__ = __mod__ = __matmul__ = __and__ = __or__ = __invert__ = __neg__ = cast(Any, None)
+        __lt__ = __le__ = __gt__ = __ge__ = cast(Any, None)
 
     # -- what it is --------------------------------------------------------------------------------------------------
 

@@ -106,10 +106,10 @@ def multivariate_normal(
     mean: Any,
     cov: Any,
     size: Any = None,
-    check_valid: str = "warn",
+    check_valid: Any = "warn",
     tol: float = 1e-8,
     *,
-    method: str = "svd",
+    method: Any = "svd",
 ) -> Any:
     if not isinstance(mean, Array) and not isinstance(cov, Array):
         np.random.default_rng(0).multivariate_normal(mean, cov, None, check_valid, tol, method=method)  # NumPy's errors

@@ -59,7 +59,7 @@ def average(
     if weights is None:
         mean: Any = np.mean(array, axis, keepdims=keep)
         return (mean, np.full_like(mean, array.size / mean.size)[()]) if returned else mean
-    given = as_array(recorder, weights)
+    given: Any = as_array(recorder, weights)
     axes = same_axes(axis, array.ndim)
     if given.shape != array.shape:
         if axis is None:

@@ -223,7 +223,7 @@ def of_list(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any
     return original(a, *args, **kwargs)
 
 
-def _rows(recorder: Recorder, original: Callable[..., Any], key: Any) -> Any:
+def _rows(recorder: Recorder, original: Any, key: Any) -> Any:
     """`np.r_[...]` and `np.c_[...]`, by NumPy's own source."""
     from numfuse.compiler.trace.through import trace_through
 

@@ -94,7 +94,7 @@ class StandIn:
         self._generator = generator
         self._elsewhere = False
 
-    __class__ = property(lambda self: type(self._generator))  # type: ignore[assignment]
+    __class__ = property(lambda self: type(self._generator))
 
     def __getattr__(self, name: str) -> Any:
         recorder = _recorder()

@@ -13,7 +13,7 @@ from numfuse.compiler.types import size_of
 
 
 def einsum(
-    recorder: Recorder, *operands: Any, out: Any = None, dtype: Any = None, order: str = "K", casting: str = "safe", optimize: Any = False
+    recorder: Recorder, *operands: Any, out: Any = None, dtype: Any = None, order: str = "K", casting: Any = "safe", optimize: Any = False
 ) -> Any:  # fmt: skip
     subscripts, given = _subscripts(operands)
     arrays = [as_array(recorder, one) for one in given]
@@ -42,9 +42,8 @@ def einsum(
     if spare:
         value = np.sum(value, axis=spare, dtype=to)
         term = "".join([label for label in term if label in result])
-    value = np.transpose(value, [term.index(label) for label in result])
-    value = fresh(recorder, value.node, scalar=True)
-    return store(recorder, np.positive, value, out, casting=casting)
+    turned: Any = np.transpose(value, [term.index(label) for label in result])
+    return store(recorder, np.positive, fresh(recorder, turned.node, scalar=True), out, casting=casting)
 
 
 def _subscripts(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:

@@ -37,7 +37,8 @@ class Place:
 
 def places(roots: Iterable[Any], wanted: Callable[[Any], bool]) -> Iterator[tuple[Place, Any]]:
     """The places of all `wanted` values that can be reached from the roots, each once."""
-    pending, seen, given = list(roots), {}, {}  # what was seen is kept, so that its id stays its own
+    pending, given = list(roots), {}
+    seen: dict[int, Any] = {}  # what was seen is kept, so that its id stays its own
     while pending and len(seen) < MOST:
         value = pending.pop()
         if id(value) in seen:

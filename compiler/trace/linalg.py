@@ -121,4 +121,6 @@ def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims
         return extremum(np.minimum)(recorder, size, axis, None, keepdims)
     if vector and ord == 1:
         return reduction(np.add)(recorder, size, axis, None, None, keepdims)
-    return trace_through(recorder, python_source(np.linalg.norm), (array, ord, axis, keepdims), {})
+    source = python_source(np.linalg.norm)
+    assert source is not None
+    return trace_through(recorder, source, (array, ord, axis, keepdims), {})

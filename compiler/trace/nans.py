@@ -19,7 +19,7 @@ def without_nan(fill: Any, reduce: Implementation) -> Implementation:
     """NaN counts as `fill`."""
 
     def function(recorder: Recorder, a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Array:
-        array = as_array(recorder, a)
+        array: Any = as_array(recorder, a)
         if array.dtype.kind in "fc":
             array = np.where(np.isnan(array), array.dtype.type(fill), array)
         return reduce(recorder, array, axis, *args, **kwargs)

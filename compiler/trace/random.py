@@ -45,7 +45,7 @@ class Stream:
         self._key: Any = None
         self._draws = 0
 
-    __class__ = property(lambda self: self._kind)  # type: ignore[assignment]
+    __class__ = property(lambda self: self._kind)
     """So that `isinstance(rng, np.random.Generator)` in a traced function is what it is without tracing."""
 
     @property

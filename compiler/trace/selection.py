@@ -385,7 +385,7 @@ def _operator(name: str, ufunc: np.ufunc, form: str) -> Callable[..., Any]:
     return method
 
 
-for _name, _ufunc in OPERATORS.items():
+for _name, _ufunc in dict[str, Any](OPERATORS).items():
     setattr(Selected, f"__{_name}__", _operator(_name, _ufunc, "plain"))
     if _ufunc.nin == 2 and _name not in ("lt", "le", "eq", "ne", "gt", "ge"):
         setattr(Selected, f"__r{_name}__", _operator(_name, _ufunc, "reflected"))

@@ -84,7 +84,7 @@ def choose(recorder: Recorder, a: Any, choices: Any, out: Any = None, mode: str 
     if mode == "raise":
         low, high = range_of(node)
         if low < 0 or high >= count:
-            outside = (number < 0) | (number >= count)
+            outside: Any = (number < 0) | (number >= count)
             check(recorder, outside.node, outside.node, lambda value: ValueError("invalid entry in choice array"))
     else:
         node = pick_mode(recorder, number, count, mode, 0)
@@ -111,15 +111,15 @@ def compress(recorder: Recorder, condition: Any, a: Any, axis: Any = None, out: 
         if flags.ndim != 1:
             raise ValueError("condition must be a 1-d array")
         return take(recorder, array, held(recorder, flags.astype(bool).nonzero()[0]), k, out)
-    flags = as_array(recorder, condition)
-    if flags.ndim != 1:
+    chosen = as_array(recorder, condition)
+    if chosen.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    if flags.shape[0] > array.shape[k] or out is not None:
+    if chosen.shape[0] > array.shape[k] or out is not None:
         raise UnsupportedFunction(
             "np.compress with a computed condition takes one that is no longer than the axis, and no out="
         )
-    key: list[Any] = [slice(None)] * k + [slice(flags.shape[0])]
-    return array[tuple(key)][(*key[:-1], flags.astype(bool))]
+    key: list[Any] = [slice(None)] * k + [slice(chosen.shape[0])]
+    return array[tuple(key)][(*key[:-1], chosen.astype(bool))]
 
 
 def extract(recorder: Recorder, condition: Any, arr: Any) -> Any:
@@ -136,7 +136,7 @@ def unravel_index(recorder: Recorder, indices: Any, shape: Any, order: str = "C"
     total, node = size_of(extents), cast(recorder, places, INTP)
     low, high = range_of(node)
     if places.size and (low < 0 or high >= total):
-        outside = (places < 0) | (places >= total)
+        outside: Any = (places < 0) | (places >= total)
 
         def error(value: np.ndarray) -> Exception:
             wrong = value[(value < 0) | (value >= total)][0]

@@ -124,9 +124,10 @@ _SUBSTITUTES: dict[Any, Any] = {
     **{getattr(np, name): _maker(getattr(np, name)) for name in (*CONVERTING, "asarray_chkfinite", "zeros", "ones", "empty", "full", "eye", "identity")},
     np.broadcast: _Broadcast,
 }  # fmt: skip
+multiarray: Any = np._core.multiarray  # type: ignore[attr-defined]
 _IN_C: dict[Any, Callable[..., Any]] = {
-    np.concatenate.__wrapped__ if hasattr(np.concatenate, "__wrapped__") else np.concatenate: shapes.concatenate,
-    np._core.multiarray.interp: statistics.interp, np._core.multiarray.interp_complex: statistics.interp,
+    getattr(np.concatenate, "__wrapped__", np.concatenate): shapes.concatenate,
+    multiarray.interp: statistics.interp, multiarray.interp_complex: statistics.interp,
 }  # fmt: skip
 _bound_globals: dict[int, dict[str, Any]] = {}
 

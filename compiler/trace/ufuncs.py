@@ -123,14 +123,15 @@ def call_ufunc(
     out, where = kwargs.pop("out", None), kwargs.pop("where", True)
     casting, dtype = kwargs.pop("casting", "same_kind"), kwargs.pop("dtype", None)
     if isinstance(dtype, type) and issubclass(dtype, np.dtype):
-        dtype = dtype()
+        dtype = dtype()  # type: ignore[call-overload]
     kwargs.pop("subok", None)
     axis = kwargs.pop("axis", -1) if ufunc is np.vecdot else -1
     if kwargs.pop("order", "K") not in ("K", "C", "A", None) or kwargs:
         raise UnsupportedFunction(f"np.{ufunc.__name__}: the arguments {sorted(kwargs) or ['order']} are not supported")
     targets = targets_of(out, ufunc.nout)
     if axis != -1:
-        operands = [fresh(recorder, np.moveaxis(operand, axis, -1).node) for operand in operands]
+        moved: list[Any] = [np.moveaxis(operand, axis, -1) for operand in operands]  # type: ignore[type-var]
+        operands = [fresh(recorder, one.node) for one in moved]
     if ufunc in _PRODUCTS:
         results: list[Array] = [_product(recorder, ufunc, operands, dtype)]
     elif ufunc in PARTS:

@@ -252,6 +252,8 @@ def library_run(step: LibraryStep) -> Run:
     if not isinstance(reference, np.ufunc) or step.node.params:
         return partial(call_library, step)
 
+    assert place is not None
+
     def run(values: Arrays) -> None:
         reference(*[values[number] for number in numbers], out=values[place])
 

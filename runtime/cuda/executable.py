@@ -72,6 +72,7 @@ class CudaExecutable:
                 if self._blas is None:
                     self._blas = Blas(gpu)
                 a, b, (out,) = *step.inputs, step.outputs
+                assert out is not None
                 self._blas.matmul(values[a], values[b], values[out])
             else:
                 on_the_host(step, values)
