@@ -16,6 +16,7 @@ from numfuse.passes.expand import expand
 from numfuse.passes.fold import fold
 from numfuse.passes.fuse import fuse
 from numfuse.passes.in_place import in_place
+from numfuse.passes.join import join
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
 
@@ -32,6 +33,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("split", lambda graph, target, given: split(graph, target.few)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given)),
+    ("join", lambda graph, target, given: join(graph)),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what expand and split wrote."""

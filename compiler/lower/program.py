@@ -186,6 +186,8 @@ class Lowering:
                 self._check_contents(node.inputs)
             if node.op == "fused":
                 self._kernel(node, results)
+            elif node.op == "memory":  # that nobody has written to yet
+                self._add(node, "result" if node in results else "workspace", results.get(node, 0))
             elif node.op == "constant":
                 self._add(node, "constant")  # 0-d ones too: library calls take them
             elif operator(node.op).kind == "view":

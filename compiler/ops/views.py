@@ -264,6 +264,13 @@ ROWS = [
     ),
     Operator(name="pad", kind="guarded", cost=4, reference=reference_pad, infer=infer_pad, pull=pull_pad),
     Operator(name="iota", kind="source", reference=reference_iota, infer=infer_iota),
+    Operator(
+        name="memory",
+        kind="source",
+        cost=0,
+        reference=lambda shape, dtype: np.zeros(shape, dtype),
+        infer=infer_input,
+    ),
     Operator(name="constant", kind="source", cost=0, reference=lambda value: value, infer=infer_constant),
     Operator(name="input", kind="source", cost=0, reference=no_reference, infer=infer_input),
 ]

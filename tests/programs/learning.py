@@ -127,5 +127,5 @@ LEARNING = (
     Program("logistic regression", logistic_regression, _classified, (30, 4), (5000, 50), 8),
     Program("LeNet", lenet, _network, (2,), (16,), 14, 2e-4),
     Program("convolution by places", convolution_by_places, _window, (2, 7, 2, 3), (8, 32, 3, 16), 4),
-    Program("edges of a picture", edges, lambda rng, size: (rng.random(size),), (17, 23), (600, 800), 10),
+    Program("edges of a picture", edges, lambda rng, size: (rng.random(size),), (17, 23), (600, 800), 11),
 )  # fmt: skip
