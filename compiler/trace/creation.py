@@ -185,8 +185,14 @@ def array(
         made = made.astype(dtype)
     elif copies and made is a:
         made = shapes.copy(recorder, made)
-    least = kwargs.get("ndmin", 0) - made.ndim
+    order = ORDERS.get(original.__name__) or kwargs.get("order") or (args[0] if args else None)
+    if order in ("C", "F") and not shapes.lies_in(made, order):
+        made = shapes.copy(recorder, made, order)
+    least = (1 if original.__name__ in ORDERS else kwargs.get("ndmin", 0)) - made.ndim
     return made.reshape((1,) * least + made.shape) if least > 0 else made
+
+
+ORDERS = {"ascontiguousarray": "C", "asfortranarray": "F"}
 
 
 def array_of_user(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:

@@ -239,7 +239,7 @@ FUNCTIONS: dict[Any, Implementation] = {
     np.fix: lambda r, x, out=None: call_ufunc(r, np.trunc, (x,), {} if out is None else {"out": (out,)}),
     # products
     np.dot: linalg.dot, np.vdot: linalg.vdot, np.inner: linalg.inner, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
-    np.linalg.norm: linalg.norm,
+    np.linalg.norm: linalg.norm, np.cross: linalg.cross,
     # questions about types
     np.result_type: result_type, np.may_share_memory: may_share_memory, np.shares_memory: may_share_memory,
     np.iscomplexobj: lambda r, x: x.dtype.kind == "c", np.isrealobj: lambda r, x: x.dtype.kind != "c",

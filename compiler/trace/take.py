@@ -12,6 +12,7 @@ from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.checks import check
+from numfuse.compiler.trace.creation import holds_traced
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import basic_view, is_basic, sliced_view
 from numfuse.compiler.trace.places import held, iota, pick_mode, range_of
@@ -77,8 +78,7 @@ def choose(recorder: Recorder, a: Any, choices: Any, out: Any = None, mode: str 
     options = [as_array(recorder, choice) for choice in choices]
     if not options:
         raise ValueError("need at least one array to choose from")
-    strong = [option.dtype for option in options]
-    dtype = np.result_type(*strong)
+    dtype = np.result_type(*[option.dtype if option.weak is None else option.weak(0) for option in options])
     count = len(options)
     node = number.node
     if mode == "raise":
@@ -203,10 +203,14 @@ def put_along_axis(recorder: Recorder, arr: Any, indices: Any, values: Any, axis
 
 
 def putmask(recorder: Recorder, a: Any, mask: Any, values: Any) -> None:
-    array, flags, given = writable(recorder, a, "putmask"), as_array(recorder, mask), as_array(recorder, values)
+    array, flags = writable(recorder, a, "putmask"), as_array(recorder, mask)
+    if isinstance(values, (list, tuple)) and not holds_traced(values):
+        values = held(recorder, np.array(values, array.dtype))
+    given = as_array(recorder, values)
     if flags.size != array.size:
         raise ValueError("putmask: mask and data must be the same size")
-    if given.weak is None and not np.can_cast(given.dtype, array.dtype, "safe"):
+    forced = given.weak is not None or given.scalar or isinstance(values, (list, tuple))
+    if not forced and not np.can_cast(given.dtype, array.dtype, "safe"):
         raise TypeError(f"Cannot cast array data from {given.dtype!r} to {array.dtype!r} according to the rule 'safe'")
     if not given.size:
         return
@@ -298,8 +302,13 @@ def _done(recorder: Recorder, ufunc: np.ufunc, what: Any, given: list[Array], dt
 
 
 def diagonal(recorder: Recorder, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """A view that is read only, as in NumPy: of the last two axes as one, every (columns + 1)th element."""
-    array = as_array(recorder, a)
+    """A view that is read only, as in NumPy."""
+    view = diagonal_view(recorder, as_array(recorder, a), offset, axis1, axis2)
+    return view.through("broadcast_to", view.element_strides, shape=view.shape)
+
+
+def diagonal_view(recorder: Recorder, array: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """Of the two axes as one, every (columns + 1)th element; it comes last."""
     if array.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
     first, second = normalize(axis1, array.ndim), normalize(axis2, array.ndim)
@@ -314,7 +323,7 @@ def diagonal(recorder: Recorder, a: Any, offset: int = 0, axis1: int = 0, axis2:
     start = start if count else 0
     diagonals = sliced_view(flat, (*[0] * len(others), start), (*[1] * len(others), columns + 1), (*others, count))
     diagonals.element_strides = (*before, down + right)
-    return diagonals.through("broadcast_to", diagonals.element_strides, shape=diagonals.shape)
+    return diagonals
 
 
 def trace(

@@ -98,10 +98,15 @@ def pairs(a: Any) -> Any:
     return made
 
 
+def tame(a: Any) -> Any:
+    """Small numbers."""
+    return np.clip(np.nan_to_num(a), -2, 2)
+
+
 def steady(a: Any) -> Any:
     """A well-conditioned square matrix, or a stack of them, for any `a` of two axes or more."""
-    tame = np.clip(np.nan_to_num(a), -2, 2)
-    return tame @ np.swapaxes(tame, -1, -2) + 20 * np.eye(a.shape[-2], dtype=tame.dtype)
+    small = tame(a)
+    return small @ np.swapaxes(small, -1, -2) + 20 * np.eye(a.shape[-2], dtype=small.dtype)
 
 
 def rebuilt(a: Any) -> Any:

@@ -44,6 +44,25 @@ x0 = array('f4', (3,)); x1 = 2 | v1 = x0 > x1; v2 = x0 * (x1 + 1) | v1, v2
 x0 = -2; x1 = array('u2', (5,)) | v1 = np.where((x1 != 0), x1, x0); v2 = np.where(x1 > 2, 70000, x1) | v1, v2
 x0 = array('?', (2, 3)) | v1 = x0.conj(); v2 = np.angle(x0) | v1, v2
 x0 = array('f8', (2, 7)) | v1 = (x0.sum(-1) != 0).any(0); v2 = v1 * x0 | v2
+x0 = array('f4', (5,)) | np.putmask(x0, x0 > 0, [1, 2, 3.5]) | x0
+x0 = array('i4', (5,)) | v1 = np.choose(x0, [x0, 1], mode='wrap') | v1
+x0 = array('f4', (3,)) | v1 = np.cross(x0, x0[::-1]) | v1
+x0 = array('u1', (3, 4), 11, 'tame', 'reversed') | v1 = np.ascontiguousarray(x0.T); v2 = v1.reshape(12, 1); np.add.at(v1, ([1, -1], 0), 3); v1 += 1 | v1, v2
+x0 = array('u2', (5, 7), 90, 'tame', 'inner') | v1 = np.ascontiguousarray(x0.T); v1[()] = 2; v2 = np.asfortranarray(x0); v2[0] = 9 | x0
+x0 = array('u2', (5, 7), 90) | v1 = np.ascontiguousarray(x0); v1[0] = 2; v2 = np.asfortranarray(x0.T); v2[0] = 9; v3 = np.asfortranarray(x0); v3[0] = 7; v4 = v3.T.reshape(-1); v4[0] = 8 | x0, v3
+x0 = array('f8', ()) | v1 = np.ascontiguousarray(x0); v1[...] = 2; v2 = np.asfortranarray(x0); v2[...] = 9 | x0, v1, v2
+ | v1 = np.ones((2, 1)) * 1; v2 = v1.squeeze() | v1, v2
+x0 = array('i8', (0,)) | v1 = np.bincount(x0, weights=x0 * 0.5, minlength=3) | v1
+x0 = array('f4', (4,)) | v1 = np.einsum(x0[None], [0, 1], [1, 0]); x0[...] = 1; v2 = np.einsum('i->i', x0); v2[0] = 5 | x0, v1
+x0 = array('f4', (3, 3)) | v1 = np.einsum('ii->i', x0); v1[:] = 1; v2 = np.einsum('ji', x0); v2[0] = 3 | x0, v1
+x0 = array('f8', (1,)) | v1 = np.lib.stride_tricks.sliding_window_view(x0, 2); v2 = x0 + 1 | v2
+x0 = array('f8', (3, 7, 0)) | v1 = x0 * 1; v1[v1[:, 0] != 0] = 3; v2 = v1[v1[:, 0] != 0].sum() | v1, v2
+x0 = array('f8', (0, 4)); x1 = array('f8', (3,)) | v1 = x1[x0[:, 0] != 0].sum(); x1[x0[:, 1] > 0] += 1 | v1, x1
+x0 = array('f8', (2, 1)) | v1 = np.einsum('ii->i', x0); v1[:] = 1 | v1
+x0 = array('f8', (2, 2, 3)) | v1 = np.einsum('iij->ji', x0); v1[:] = 1; v2 = np.einsum('iij', x0) | v1, v2, x0
+x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1) | v1
+x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1, weights=x0 + 1) | v1
+x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
 """
 
 
@@ -54,4 +73,4 @@ def read(line: str) -> Program:
     return Program(tuple((name, source) for name, source in given), tuple(steps), tuple(results.split(", ")))
 
 
-FOUND = {line: read(line) for line in TEXT.strip().splitlines()}
+FOUND = {line: read(line) for line in TEXT.strip("\n").splitlines()}

@@ -176,28 +176,28 @@ rows("gathers", 3, """
 """)  # fmt: skip
 rows("gathers", 3, """
     np.take_along_axis({x:iuf1}, np.argsort({x}, axis={axis}, kind='stable'), {axis}); {x:iuf1!}[np.argsort(-{x}, kind='stable')]
-    np.take_along_axis({x:iuf1}, {x}.argmax({axis}, keepdims=True), axis={axis}); {x:biuf1!}[{x}.argmin()]; {x:biuf2}[{x}[:, 0].argmax()]
+    np.take_along_axis({x:iuf1}, {x}.argmax({axis}, keepdims=True), axis={axis}); {x:biuf1!}[{x}.argmin()]; {x:biuf2}[{x}[:, 0].argmax()] + 0
     np.choose({x:biuf} > 0, [{y:biuf}, {n}]); np.choose({x:iu} % 3, [{s}, {n}, {y:biuf}]); np.choose({x:i}, [{s}, {n}], mode='wrap')
     np.choose({x:i}, [{s}, {n}, 7], mode='clip'); np.unravel_index(abs({x:i1!}) % 6, (2, 3))[1]; np.ravel_multi_index(({x:i} % 2, {x} % 3), (2, 3))
     np.array([3.5, -1, 2.25])[{x:iu} % 3]; np.arange(9, dtype='f4')[{x:iu} % 9]; np.array([1, 2])[({x} == {y}).astype('i8')]
     np.arange(12.0).reshape(3, 4)[{x:iu} % 3, {x} % 4]; np.arange(12).reshape(3, 4)[{x:iu} % 3]; np.arange(12).reshape(3, 4)[:, {x:iu1!} % 4]
 """, jumps=True)  # fmt: skip
 rows("masked", 2, """
-    {x}[{m}].sum(); {x:iuf}[{m}].mean(); ({x:iuf}[{m}] * 2).sum(); np.sum({x:f}[{m}] ** 2); {x:iufc}[~{m}].sum(); ({x:iuf}[{m}] - {s:iuf}[{m}]).sum()
+    {x:1}[{m}].sum(); {x:iuf1}[{m}].mean(); ({x:iuf1}[{m}] * 2).sum(); np.sum({x:f1}[{m}] ** 2); {x:iufc1}[~{m}].sum(); ({x:iuf1}[{m}] - {s:iuf}[{m}]).sum()
     {x:2}[{x}[:, 0] == {x}[:, 0]].sum(0)
-    np.mean({x:f}[{m}] * 0.5); {x:iuf}[{m}].var(); np.add.reduce({x:iuf1!}[{m}]); {x:f}[{m} & ({x} != 2)].sum()
+    np.mean({x:f1}[{m}] * 0.5); np.add.reduce({x:iuf1!}[{m}]); {x:f1}[{m} & ({x} != 2)].sum()
 """, sums=True, jumps=True)  # fmt: skip
 rows("masked", 2, """
-    {x:biuf}[{m}].max(); {x:biuf}[{m}].min(); np.max({x:iuf}[{m}], initial=1); {x}[{m}].any(); {x}[{m}].all(); np.count_nonzero({x}[{m}])
-    {x:f}[np.isfinite({x})].max(); len({x:1!}) + {n}; np.any({x}[{m}] == {n}); {x:1!}[np.flatnonzero({m})].any(); {x:iuf}[np.nonzero({m})].max()
-    np.where({m}, {x}, 0)[{m}].any(); {x:f}[{x} > 0].min(); {x:2}[{x}[:, 0] != 0].any(0); np.abs({x:f}[{m}]).max(); np.ptp({x:f}[{m}])
+    {x:biuf1}[{m}].max(); {x:biuf1}[{m}].min(); np.max({x:iuf1}[{m}], initial=1); {x:1}[{m}].any(); {x:1}[{m}].all(); np.count_nonzero({x:1}[{m}])
+    {x:f1}[np.isfinite({x})].max(); len({x:1!}) + {n}; np.any({x:1}[{m}] == {n}); {x:1!}[np.flatnonzero({m})].any(); {x:iuf1}[np.nonzero({m})].max()
+    np.where({m}, {x:1}, 0)[{m}].any(); {x:f1}[{x} > 0].min(); {x:2}[{x}[:, 0] != 0].any(0); np.abs({x:f1}[{m}]).max(); np.ptp({x:f1}[{m}])
 """, jumps=True)  # fmt: skip
 rows("masked", 2, """
-    {t}[{m}] = {n}; {t:iufc}[{m}] += {n}; {t}[{m}] = {s}[{m}]; {t:iufc}[{m}] *= {s:biu}[{m}]; {t:f}[{t} < 0] = 0; {t:f}[{t} > 1] -= 1; {t:f}[{t} > 0] *= 0.5
-    {t}[~{m}] = {n}; {t:2}[{t}[:, 0] != 0] = {n}; {t:2}[:, {t}[0] != 0] = {n}; {t}[np.nonzero({m})] = {n}; {t:1!}[np.where({m})[0]] = 1; {t:iuf}[{m}] -= {u:biu}.sum()
-    np.putmask({t}, {m}, {n}); np.putmask({t:f}, {m}, [1, 2, 3.5]); np.place({t:f}, {m}, [1.0, 2.5]); {t:2}[0][{t}[0] != 0] = {n}; {t:1}[1:][{t}[1:] != 0] = 2
-    {t:f}[{m}] = np.arange({t}.size)[:1]; {t:f}[np.isnan({t})] = 0; {t:f}[~np.isfinite({t})] = {n}; {t:iu}[{t} % 2 == 1] += 1; np.add.at({t:iuf}, {m}, 1)
-    {t:f2}[{t}[..., 0] > 0, 0] = 1; {t:2}[{m}] = {s}[{m}]; {t}[{m}] = {t}[{m}]; {t:iufc}[{m}] += {t}[{m}]
+    {t:1}[{m}] = {n}; {t:iufc1}[{m}] += {n}; {t:1}[{m}] = {s}[{m}]; {t:iufc1}[{m}] *= {s:biu}[{m}]; {t:f1}[{t} < 0] = 0; {t:f1}[{t} > 1] -= 1; {t:f1}[{t} > 0] *= 0.5
+    {t:1}[~{m}] = {n}; {t:2}[{t}[:, 0] != 0] = {n}; {t:2}[:, {t:1}[0] != 0] = {n}; {t:1}[np.nonzero({m})] = {n}; {t:1!}[np.where({m})[0]] = 1; {t:iuf1}[{m}] -= {u:biu}.sum()
+    np.putmask({t}, {m}, {n}); np.putmask({t:f}, {m}, [1, 2, 3.5]); np.place({t:f}, {m}, [1.0, 2.5]); {t:2}[0][{t:1}[0] != 0] = {n}; {t:1}[1:][{t:1}[1:] != 0] = 2
+    {t:f1}[{m}] = np.arange({t}.size)[:1]; {t:f1}[np.isnan({t})] = 0; {t:f1}[~np.isfinite({t})] = {n}; {t:iu1}[{t} % 2 == 1] += 1; np.add.at({t:iuf}, {m}, 1)
+    {t:f2}[{t:1}[..., 0] > 0, 0] = 1; {t:2}[{m}] = {s}[{m}]; {t:1}[{m}] = {t:1}[{m}]; {t:iufc1}[{m}] += {t:1}[{m}]
 """, jumps=True, writes=True)  # fmt: skip
 rows("scatters", 3, """
     {t:1}[{fancy}] = {n}; {t:1}[{fancy}] = {u}; {t:1}[{fancy}] = {u}; {t:1}[{places}] = {n}; {t:iufc1}[{fancy}] += {n}; {t:iufc1}[{fancy}] *= 2
@@ -249,7 +249,7 @@ rows("scans", 2, """
     np.fmax.accumulate({x:f1!})
 """)  # fmt: skip
 rows("statistics", 2, """
-    np.median({x:iuf}); np.median({x:iuf1}, axis={axis}); np.quantile({x:f1}, 0.25, axis={axis}); np.percentile({x:iuf1}, [10, 50, 99]); np.quantile({x:f}, [0, 0.5, 1])
+    {x:iuf1}[{x} == {x}].var(); np.median({x:iuf}); np.median({x:iuf1}, axis={axis}); np.quantile({x:f1}, 0.25, axis={axis}); np.percentile({x:iuf1}, [10, 50, 99]); np.quantile({x:f}, [0, 0.5, 1])
     np.median({x:f1}, axis={axis}, keepdims={keep}); np.percentile({x:f1!}, 40, method='linear'); np.nanmean({x:f}, axis={axes}); np.nanvar({x:f1}, axis={axis})
     np.nanstd({x:f}); np.nanmedian({x:f1!}); np.nanmean({x:iuf}); np.average({x:iuf1}, axis={axis}); np.average({x:f1!}, weights=abs({s:f}) + 1); np.cov({x:f2!}); np.cov({x:f1!}, {s:f})
     np.corrcoef({x:f2!} + 0.5); np.interp({x:f}, [-1, 0, 2.0], [3, 1, 2.5]); np.interp({x:f}, np.arange(3.0), [1, 2, {n}], left={n}); np.nanpercentile({x:f1!}, 30)
@@ -278,22 +278,22 @@ rows("linalg", 2, """
 rows("contractions", 2, """
     np.einsum('ij,kj->ik', {x:f2!}, {x}); np.einsum('i,i->', {x:iuf1!}, {s:iuf}); np.einsum('ij->j', {x:iufc2!}); np.einsum('...i,...i', {x:iuf1}, {s:iuf})
     np.einsum('i,j->ij', {x:iuf1!}, {z:iuf1!}); np.einsum('ij,j', {x:iuf2!}, {x}[0]); np.einsum('ijk->k', {x:f3!}); np.einsum('ii', {x:iuf2!}[:1, :1])
-    np.einsum('ii->i', {x:2!}[:2, :2]); np.einsum('ij,ij->i', {x:f2!}, {s:f}); np.einsum('bij,bjk->bik', {x:f3!}, {x}.transpose(0, 2, 1)); np.einsum('ij,ij', {x:f2!}, {s:f})
-    np.einsum('i...,i...->...', {x:f1}, {s:f}); np.einsum('ij,jk,kl->il', {x:f2!}, {x}.T, {x}); np.einsum({x:f2!}, [0, 1], [1, 0])
+    np.einsum('ii->i', {x:biuf1!}[:, None] * {x}); np.einsum('ij,ij->i', {x:f2!}, {s:f}); np.einsum('bij,bjk->bik', {x:f3!}, {x}.transpose(0, 2, 1)); np.einsum('ij,ij', {x:f2!}, {s:f})
+    np.einsum('i...,i...->...', {x:f1}, {s:f}); np.einsum('ij,jk,kl->il', tame({x:f2!}), tame({x}.T), tame({x})); np.einsum({x:f2!}, [0, 1], [1, 0])
     np.cross({x:f1!}[:3], {s:f}[:3]); np.cross({x:iuf2}[..., :3], [1, 0, 2]); np.convolve({x:iu1!}, [1, 0, 2]); np.kron({x:iuf1!}, [1, 2]); np.kron({x:f2!}, np.eye(2))
     np.trace({x:2}); {x:2}.trace({k}); np.trace({x:2}, {k}); np.linalg.trace({x:f2}); np.bincount({x:iu1!} % 3, weights=abs({s:f}).ravel(), minlength=3); {x:f1!} @ {s:f}
     np.lib.stride_tricks.sliding_window_view({x:f1!}, 2).sum(-1); np.lib.stride_tricks.sliding_window_view({x:iuf1!}, 3) @ [1, 2, 1]
     np.histogram({x:f}, 3, range=(-2, 2), weights={s:f})[0]; np.apply_along_axis(np.sum, {axis}, {x:iuf1}); np.matvec({x:f2!}, {x}[0]) if hasattr(np, 'matvec') else {x:f}
 """, sums=True)  # fmt: skip
 rows("arranging", 3, """
-    np.tril({x:2}); np.triu({x:2}, {k}); np.tril({x:2!}, {k}); np.diag({x:1!}); np.diag({x:2!}); np.diag({x:1!}, {k}); np.diag({x:2!}, {k}); np.diagonal({x:2}); {x:2}.diagonal({k})
+    np.tril({x:2}); np.triu({x:2}, {k}); np.tril({x:2!}, {k}); np.diag({x:1!}); np.diag({x:2!}) + 0; np.diag({x:1!}, {k}); np.diag({x:2!}, {k}) * 1; np.diagonal({x:2}) * 1; {x:2}.diagonal({k}) + 0
     np.diagflat({x}); np.insert({x:1!}, 1, {n}); np.insert({x:1}, 0, {n}, axis={axis}); np.insert({x:1!}, [0, -1], [1, 2]); np.append({x}, {z}); np.append({x:1}, {s}, axis={axis})
     np.block([{x}, {s}]); np.block([[{x:2!}, {s}], [{s}, {x}]]); np.meshgrid({x:1!}, [1, 2])[0]; np.meshgrid({x:1!}, {z:1!}, indexing='ij')[1]; np.select([{m}], [{x}], {n})
     np.select([{m}, {x:biuf} == {x}], [{x}, 2 * {x}], default={n}); np.piecewise({x:f}, [{m}], [1, 0]); np.piecewise({x:f}, [{m}, ~{m}], [lambda a: 2 * a, -1])
     np.lib.stride_tricks.sliding_window_view({x:1}, 2, axis={axis}); np.lib.stride_tricks.sliding_window_view({x:1!}, 2).max(1); np.rollaxis({x:2}, 1); np.resize({x}, (2, 3))
     np.roll({x:2}, (1, {k}), (0, 1)); np.vsplit({x:2}, [1])[0]; np.hsplit({x:2}, [1])[1]; np.unstack({x:1})[0] if hasattr(np, 'unstack') else {x}
-    np.tri({n}, 3) * {z:0!}; np.flip({x:2}, (0, 1)); np.array_split({x:1}, 3, axis={axis})[1]; np.repeat({x:1}, [1] * {x}.shape[0], axis=0); np.stack([*{x:1}]) if {x}.size else {x}
-    np.vstack(({x:1!}, {s}, {n} * {x})); np.require({x:f}, 'f8'); np.ascontiguousarray({x:2}.T); {x:1}.repeat(2, {axis})
+    np.tri({n}, 3) * {z:0!}; np.flip({x:2}, (0, 1)); np.array_split({x:1}, 3, axis={axis})[1]; np.stack([*{x:1}]) if {x}.size else {x}
+    np.vstack(({x:1!}, {s}, {n} * {x})); np.ascontiguousarray({x:2}.T); {x:1}.repeat(2, {axis})
     np.concatenate([{x:1}[:1], {s}[1:]]); np.matrix_transpose({x:2}); np.permute_dims({x:2}, {perm}); np.concat([{x:1}, {s}]); np.asfortranarray({x:2}); np.round({x:iu}, 1)
 """)  # fmt: skip
 rows("arranging", 3, """
