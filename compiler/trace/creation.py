@@ -173,6 +173,11 @@ def _of_trace(recorder: Recorder, made: Any) -> Any:
     return fresh(recorder, node)
 
 
+def _of_numbers(a: Any) -> bool:
+    numbers = isinstance(a, (bool, int, float, complex, np.generic))
+    return numbers or (isinstance(a, (list, tuple)) and all(_of_numbers(part) for part in a))
+
+
 def array(
     recorder: Recorder, original: Callable[..., Any], a: Any, dtype: Any = None, *args: Any, **kwargs: Any
 ) -> Any:
@@ -198,7 +203,7 @@ ORDERS = {"ascontiguousarray": "C", "asfortranarray": "F"}
 def array_of_user(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
     """As `array`; and lists of numbers too become arrays of the trace's own, which traced arrays can index."""
     made = array(recorder, original, a, *args, **kwargs)
-    return _of_trace(recorder, made) if isinstance(a, (list, tuple)) else made
+    return _of_trace(recorder, made) if _of_numbers(a) else made
 
 
 def take_from(recorder: Recorder, original: Callable[..., Any], a: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:

@@ -22,13 +22,13 @@ from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast, resolv
 from numfuse.compiler.types import broadcast, size_of
 
 
-def integers(recorder: Recorder, value: Any, what: str = "safe") -> Array:
-    """An array of places that a function is given, as NumPy converts it: bools too, but no floats."""
+def integers(recorder: Recorder, value: Any, strictly: bool = False) -> Array:
+    """An array of places that a function is given, as NumPy converts it: bools too, but no floats, and `strictly` no uint64."""
     if isinstance(value, (list, tuple, range)) and not any(isinstance(one, Array) for one in value):
         made = np.asarray(value)
         value = held(recorder, made if made.size else made.astype(INTP))
     array = as_array(recorder, value)
-    if array.dtype.kind not in "biu":
+    if array.dtype.kind not in "biu" or (strictly and array.dtype == np.uint64):
         kind = "scalar" if not array.shape else "array data"
         raise TypeError(f"Cannot cast {kind} from {array.dtype!r} to {INTP!r} according to the rule 'safe'")
     return fresh(recorder, cast(recorder, array, INTP), array.scalar)
@@ -74,7 +74,7 @@ def take_along_axis(recorder: Recorder, arr: Any, indices: Any, axis: Any = -1) 
 def choose(recorder: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Array:
     from numfuse.compiler.trace.namespace import where
 
-    number = integers(recorder, a)
+    number = integers(recorder, a, strictly=True)
     options = [as_array(recorder, choice) for choice in choices]
     if not options:
         raise ValueError("need at least one array to choose from")
@@ -179,7 +179,7 @@ def repeated(recorder: Recorder, value: Any, count: int, dtype: np.dtype) -> Nod
 
 
 def put(recorder: Recorder, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    array, places, given = writable(recorder, a, "put"), integers(recorder, ind), as_array(recorder, v)
+    array, places, given = writable(recorder, a, "put"), integers(recorder, ind, strictly=True), as_array(recorder, v)
     if not places.size or not given.size:
         return
     if not array.size:

@@ -63,6 +63,15 @@ x0 = array('f8', (2, 2, 3)) | v1 = np.einsum('iij->ji', x0); v1[:] = 1; v2 = np.
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1, weights=x0 + 1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
+x0 = array('c8', (60,), 75, 'wild') | v1 = x0 * 1; v2 = x0 / 1; v3 = x0 * 1.0; v4 = x0 ** 1; v5 = np.multiply(x0, 1); v6 = x0 + 0; v7 = x0 - 0 | v1, v2, v3, v4, v5, v6, v7
+x0 = scalar('f4', 95) | v1 = np.linspace(0, 2, 5); v1[0] = x0; v3 = v1.take(np.arange(5)[::-1], -1) | v3
+x0 = scalar('f4', 95) | v1 = np.linspace(0, 2, 5); v1[0] = x0; v3 = v1[np.arange(5)[::-1]] | v3
+x0 = array('u8', (5,), 16) | v1 = np.choose(x0 % 3, [x0, 2, 1]) | v1
+x0 = array('u8', (5,), 16) | v1 = np.take(x0, x0 % 3) | v1
+x0 = array('u8', (5,), 16) | np.put(x0, x0 % 3, 3) | x0
+x0 = array('f4', (3,)) | v1 = (x0 > 0).sum(); v2 = np.round(v1, 1); v3 = np.round(v1); v4 = np.around(x0.sum()); v5 = v1.round(); v6 = np.round(x0[0] > 0) | v1, v2, v3, v4, v5, v6
+x0 = array('u2', (), 3) | v1 = np.array([3.5, -1, 2.25])[x0 % 3] | v1
+x0 = array('u2', (4,), 3) | v1 = np.array([3.5, -1, 2.25])[x0 % 3]; v2 = np.array([[1, 2], [3, 4]])[:, x0 % 2] | v1, v2
 """
 
 
