@@ -89,6 +89,7 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
     replaced |= {name: Indexed(getattr(np, name), make) for name, make in INDEXED.items()}
     if classes:
         replaced["ndarray"] = Ndarray
+    recorder.creates = True
     with _lock:  # one trace at a time: each puts back what it found
         length = builtins.len
 

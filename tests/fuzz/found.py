@@ -72,6 +72,11 @@ x0 = array('u8', (5,), 16) | np.put(x0, x0 % 3, 3) | x0
 x0 = array('f4', (3,)) | v1 = (x0 > 0).sum(); v2 = np.round(v1, 1); v3 = np.round(v1); v4 = np.around(x0.sum()); v5 = v1.round(); v6 = np.round(x0[0] > 0) | v1, v2, v3, v4, v5, v6
 x0 = array('u2', (), 3) | v1 = np.array([3.5, -1, 2.25])[x0 % 3] | v1
 x0 = array('u2', (4,), 3) | v1 = np.array([3.5, -1, 2.25])[x0 % 3]; v2 = np.array([[1, 2], [3, 4]])[:, x0 % 2] | v1, v2
+x0 = array('f4', (7, 3, 2), 9, 'tame', 'offset') | x0[()] = 2; v2 = np.asarray(x0[::-1, None]) | v2
+x0 = array('f4', (7, 3, 2), 9, 'tame', 'offset') | v2 = np.asarray(x0[::-1, None]) | v2
+x0 = array('f4', (7, 3, 2), 9) | v2 = x0[::-1, None] | v2
+x0 = array('f4', (7, 3, 2), 9) | x0[()] = 2; v2 = x0[::-1, None] | v2
+x0 = array('u8', (), 39); x1 = array('f8', (4,)) | np.put(x1, (x0 % 2), 3); v1 = np.choose(x0 % 2, [x1, x1[::-1]]) | x1, v1
 """
 
 
