@@ -59,7 +59,9 @@ def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
     array = as_array(recorder, a)
-    strides = {"K": copied_order(array.shape, array.element_strides), "F": strides_of(array.shape[::-1])[::-1]}.get(order)
+    strides = {"K": copied_order(array.shape, array.element_strides), "F": strides_of(array.shape[::-1])[::-1]}.get(
+        order
+    )
     return fresh(recorder, array.node, strides=strides)
 
 

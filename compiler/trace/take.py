@@ -179,7 +179,11 @@ def repeated(recorder: Recorder, value: Any, count: int, dtype: np.dtype) -> Nod
 
 
 def put(recorder: Recorder, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    array, places, given = writable(recorder, a, "put"), integers(recorder, ind, strictly=np.ndim(ind) > 0), as_array(recorder, v)
+    array, places, given = (
+        writable(recorder, a, "put"),
+        integers(recorder, ind, strictly=np.ndim(ind) > 0),
+        as_array(recorder, v),
+    )
     if not places.size or not given.size:
         return
     if not array.size:
