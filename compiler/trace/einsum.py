@@ -27,9 +27,8 @@ def einsum(
                 f"Iterator operand could not be cast from {one.dtype!r} to {to!r} according to the rule '{casting}'"
             )
     extents = _extents(terms, arrays)
-    (first, *others), (term, *_) = arrays, terms
-    if not others and out is None and to == first.dtype and set(result) == set(term):
-        return _view(recorder, first, term, result)
+    if len(arrays) == 1 and out is None and to == arrays[0].dtype and set(result) == set(terms[0]):
+        return _view(recorder, arrays[0], terms[0], result)
     pending: list[tuple[str, Any]] = [
         _summed_alone(_diagonals(term, fresh(recorder, cast(recorder, one, to))), result, terms, place)
         for place, (term, one) in enumerate(zip(terms, arrays, strict=True))
