@@ -80,6 +80,11 @@ x0 = array('u8', (), 39); x1 = array('f8', (4,)) | np.put(x1, (x0 % 2), 3); v1 =
 x0 = array('u4', (1,), 90) | v1 = np.partition(x0, 1)[1] | v1
 x0 = array('u4', (2, 3), 90) | v1 = np.argpartition(x0, -4) | v1
 x0 = array('u4', (2, 0), 90) | v1 = np.argpartition(x0, 3); v2 = np.partition(x0, (0, 5), axis=0) | v1, v2
+x0 = array('i4', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
+x0 = array('?', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
+x0 = array('f4', (3,)); x1 = array('i4', (1, 1)) | x0[0] = x1 | x0
+x0 = array('f4', (3,)); x1 = array('i4', (1, 1)) | x0[0, ...] = x1; x0[1] = x1[0, 0]; x0[2:] = x1 | x0
+x0 = array('c8', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
 """
 
 

@@ -161,7 +161,7 @@ rows("writes", 7, """
 """, writes=True)  # fmt: skip
 rows("writes", 7, """
     {t:iuf1}[...] = {t}.sum(0); np.sum({x:f1}, axis=0, out=np.zeros({x}.shape[1:], 'f8')); np.mean({x:iuf1}, axis=-1, out=np.zeros({x}.shape[:-1], 'f4'))
-    {t:f1}[0] = {t}.mean(0); {t:iuf1}[1:] -= {t}.sum(0)
+    {t:f1}[0] = {t}.mean(0); {t:iuf1}[1:] = {t}.sum(0)
 """, writes=True, sums=True)  # fmt: skip
 rows("gathers", 3, """
     {x:1}[{fancy}]; {x:1}[{fancy}]; {x:1}[{fancy}]; {x:1}[{places}]; np.take({x:1}, {along}); {x:1}.take({along}); {x:1!}.take({places})
