@@ -44,6 +44,11 @@ def take(recorder: Recorder, a: Any, indices: Any, axis: Any = None, out: Any = 
     if not array.shape:
         array = array.reshape(1)
     k = normalize(axis, array.ndim)
+    if not size_of(array.shape[:k]):  # nothing is read, and NumPy looks at no place
+        shape = array.shape[:k] + places.shape + array.shape[k + 1 :]
+        return put_out(
+            recorder, fresh(recorder, broadcast_node(recorder, recorder.constant(0, array.dtype), shape)), out
+        )
     if places.size and not array.shape[k]:
         raise IndexError("cannot do a non-empty take from an empty axes.")
     node = pick_mode(recorder, places, array.shape[k], mode, k)

@@ -85,6 +85,12 @@ x0 = array('?', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
 x0 = array('f4', (3,)); x1 = array('i4', (1, 1)) | x0[0] = x1 | x0
 x0 = array('f4', (3,)); x1 = array('i4', (1, 1)) | x0[0, ...] = x1; x0[1] = x1[0, 0]; x0[2:] = x1 | x0
 x0 = array('c8', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
+x0 = array('f8', (1, 0, 0)) | v1 = np.compress([True, False], x0, axis=2) | v1
+x0 = array('f8', (0, 0)) | v1 = np.take(x0, [0], axis=1) | v1
+x0 = array('f8', (3, 0)) | v1 = np.take(x0, [5], axis=0) | v1
+x0 = array('f8', (3, 0)) | v1 = np.take(x0, [1], axis=1) | v1
+x0 = array('f8', (0, 3)) | v1 = np.take(x0, [5], axis=1) | v1
+x0 = array('f8', (0, 0)); x1 = array('i8', (1,)) | v1 = np.take(x0, x1, axis=1) | v1
 """
 
 
