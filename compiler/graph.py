@@ -82,8 +82,8 @@ def make(
 
 
 def constant(value: Any, where: Location | None = None, name: str | None = None) -> Node:
-    """A node that holds the NumPy array or scalar `value` itself (it is not copied: do not write to it)."""
-    value = np.asarray(value)
+    """A node that holds the NumPy array or scalar `value`, in C order (it may be the array itself: do not write to it)."""
+    value = np.asarray(value, order="C")
     return Node("constant", (), {"value": value}, value.shape, value.dtype, where, name)
 
 

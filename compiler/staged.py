@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -178,8 +179,11 @@ def trace_function(
 def _traced(
     function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
 ) -> Traced:
+    plain = None
     try:
-        return _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
+        plain = _trace(function, tree, leaves, names, options, lambda recorder: nullcontext())
+        if not _shares_made(plain):
+            return plain
     except NotAnArgument:
         pass
     except TracedValueError as error:
@@ -188,12 +192,25 @@ def _traced(
     try:
         return _trace(function, tree, leaves, names, options, traced_creation)
     except (NotAnArgument, TracedValueError) as error:
+        if plain is not None:
+            return plain
         if getattr(error, "leaves", None):
             raise
         try:
             return _trace(function, tree, leaves, names, options, functools.partial(traced_creation, classes=True))
         except Exception:
             raise error from None
+
+
+def _shares_made(traced: Traced) -> bool:
+    """Whether results that NumPy made while tracing share memory, which plain arrays among the results would not."""
+    results = set(traced.graph.outputs)
+    made = [
+        feed.captured
+        for node, feed in zip(traced.graph.inputs, traced.feeds, strict=True)
+        if feed.captured is not None and node in results
+    ]
+    return any(np.may_share_memory(one, other) for one, other in itertools.combinations(made, 2))
 
 
 def _trace(

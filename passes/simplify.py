@@ -42,9 +42,11 @@ def _unchanged_operands(node: Node) -> list[Node]:
     found = []
     if len(node.inputs) == 2:
         left, right = node.inputs
-        if row.neutral is not None and _is(right, row.neutral):
+        # of complex numbers `(inf + 1j) * 1` is `inf + nan j`
+        neutral = None if node.dtype.kind == "c" and row.neutral == 1 else row.neutral
+        if neutral is not None and _is(right, neutral):
             found.append(left)
-        if row.neutral is not None and row.commutative and _is(left, row.neutral):
+        if neutral is not None and row.commutative and _is(left, neutral):
             found.append(right)
         if row.idempotent and left is right:
             found.append(left)

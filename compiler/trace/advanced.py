@@ -100,6 +100,8 @@ def entries(array: Array, key: Any) -> list[Any]:
     for part in filled:
         if is_mask(part):
             check_mask(array, part, axis)
+            if not part.size:  # NumPy takes one of no elements on axes of any length
+                part = np.zeros(array.shape[axis : axis + part.ndim], bool)
         result += _places_of(array.recorder, part) if type(part) is np.ndarray and part.ndim else [part]
         axis += axes_of(part)
     return result
@@ -127,7 +129,7 @@ def is_places(part: Any) -> bool:
 def check_mask(array: Array, mask: Any, axis: int) -> None:
     """NumPy's error where a mask does not fit the axes from `axis` on."""
     for extent, given in zip(array.shape[axis:], mask.shape, strict=False):
-        if extent != given:
+        if given and extent != given:
             raise IndexError(
                 f"boolean index did not match indexed array along axis {axis}; size of axis is {extent} but size of corresponding "
                 f"boolean axis is {given}"

@@ -240,12 +240,16 @@ class Array:
         return f"{way_out}, or compute this part outside the jitted function"
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        value = self._value(
+        what, way_out = (
             "conversion to a NumPy array",
             "join lists of arrays with np.stack or np.concatenate, make arrays that are written to with np.zeros, np.empty or np.zeros_like, and index "
             "an array from outside the function with np.take(a, i)",
         )
-        return np.array(value, dtype, copy=copy)
+        if self.recorder.lazy is not None:
+            return np.array(self._value(what, way_out), dtype, copy=copy)
+        if not self.recorder.creates:
+            raise self.no_value(what, way_out)  # traced again, `np.asarray` of an array is that array
+        return np.array(self._value(what, way_out), dtype)
 
     def item(self, *args: Any) -> Any:
         return self._value("item()", "index it instead, x[i]").item(*args)

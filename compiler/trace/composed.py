@@ -58,6 +58,8 @@ def average(
     keep = keepdims is not np._NoValue and bool(keepdims)
     if weights is None:
         mean: Any = np.mean(array, axis, keepdims=keep)
+        if not mean.size:
+            raise ZeroDivisionError("division by zero")  # as NumPy's count of elements for each mean
         return (mean, np.full_like(mean, array.size / mean.size)[()]) if returned else mean
     given: Any = as_array(recorder, weights)
     axes = same_axes(axis, array.ndim)
@@ -200,6 +202,11 @@ def sliding_window_view(
             raise ValueError(
                 f"Must provide matching length window_shape and axis; got {len(sizes)} window_shape elements and {len(axes)} axes elements."
             )
+    left = list(array.shape)
+    for one, size in zip(axes, sizes, strict=True):
+        if left[one] < size:
+            raise ValueError("window shape cannot be larger than input array shape")
+        left[one] -= size - 1
     if writeable:
         raise UnsupportedFunction("sliding_window_view with writeable=True is not supported; write to the array itself")
     return array.through(

@@ -89,6 +89,7 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
     replaced |= {name: Indexed(getattr(np, name), make) for name, make in INDEXED.items()}
     if classes:
         replaced["ndarray"] = Ndarray
+    recorder.creates = True
     with _lock:  # one trace at a time: each puts back what it found
         length = builtins.len
 
@@ -173,6 +174,11 @@ def _of_trace(recorder: Recorder, made: Any) -> Any:
     return fresh(recorder, node)
 
 
+def _of_numbers(a: Any) -> bool:
+    numbers = isinstance(a, (bool, int, float, complex, np.generic))
+    return numbers or (isinstance(a, (list, tuple)) and all(_of_numbers(part) for part in a))
+
+
 def array(
     recorder: Recorder, original: Callable[..., Any], a: Any, dtype: Any = None, *args: Any, **kwargs: Any
 ) -> Any:
@@ -185,14 +191,20 @@ def array(
         made = made.astype(dtype)
     elif copies and made is a:
         made = shapes.copy(recorder, made)
-    least = kwargs.get("ndmin", 0) - made.ndim
+    order = ORDERS.get(original.__name__) or kwargs.get("order") or (args[0] if args else None)
+    if order in ("C", "F") and not shapes.lies_in(made, order):
+        made = shapes.copy(recorder, made, order)
+    least = (1 if original.__name__ in ORDERS else kwargs.get("ndmin", 0)) - made.ndim
     return made.reshape((1,) * least + made.shape) if least > 0 else made
+
+
+ORDERS = {"ascontiguousarray": "C", "asfortranarray": "F"}
 
 
 def array_of_user(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
     """As `array`; and lists of numbers too become arrays of the trace's own, which traced arrays can index."""
     made = array(recorder, original, a, *args, **kwargs)
-    return _of_trace(recorder, made) if isinstance(a, (list, tuple)) else made
+    return _of_trace(recorder, made) if _of_numbers(a) else made
 
 
 def take_from(recorder: Recorder, original: Callable[..., Any], a: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:

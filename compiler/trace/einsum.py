@@ -8,6 +8,8 @@ import numpy as np
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.shapes import transpose
+from numfuse.compiler.trace.take import diagonal_view
 from numfuse.compiler.trace.ufuncs import as_array, cast, store
 from numfuse.compiler.types import size_of
 
@@ -25,6 +27,8 @@ def einsum(
                 f"Iterator operand could not be cast from {one.dtype!r} to {to!r} according to the rule '{casting}'"
             )
     extents = _extents(terms, arrays)
+    if len(arrays) == 1 and out is None and to == arrays[0].dtype and set(result) == set(terms[0]):
+        return _view(recorder, arrays[0], terms[0], result)
     pending: list[tuple[str, Any]] = [
         _summed_alone(_diagonals(term, fresh(recorder, cast(recorder, one, to))), result, terms, place)
         for place, (term, one) in enumerate(zip(terms, arrays, strict=True))
@@ -44,6 +48,18 @@ def einsum(
         term = "".join([label for label in term if label in result])
     turned: Any = np.transpose(value, [term.index(label) for label in result])
     return store(recorder, np.positive, fresh(recorder, turned.node, scalar=True), out, casting=casting)
+
+
+def _view(recorder: Recorder, array: Array, term: str, result: str) -> Array:
+    """Of one operand of which nothing is summed NumPy makes a view, which can be written to."""
+    for label in result:
+        while term.count(label) > 1:
+            first = term.index(label)
+            second = term.index(label, first + 1)
+            _check_square(label, array.shape[first], array.shape[second])
+            array = diagonal_view(recorder, array, 0, first, second)
+            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + label
+    return transpose(recorder, array, [term.index(label) for label in result])
 
 
 def _subscripts(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
@@ -139,17 +155,19 @@ def _diagonals(term: str, value: Any) -> tuple[str, Any]:
         while term.count(label) > 1:
             first = term.index(label)
             second = term.index(label, first + 1)
-            n, m = value.shape[first], value.shape[second]
-            if n != m:
-                raise ValueError(
-                    f"dimensions in single operand for collapsing index '{label}' don't match ({n} != {m})"
-                )
+            n = value.shape[first]
+            _check_square(label, n, value.shape[second])
             equal = np.arange(n).reshape([n if k == first else 1 for k in range(len(term))]) == np.arange(n).reshape(
                 [n if k == second else 1 for k in range(len(term))]
             )
             value = np.sum(np.where(equal, value, value.dtype.type(0)), axis=second, dtype=value.dtype)
             term = term[:second] + term[second + 1 :]
     return term, value
+
+
+def _check_square(label: str, n: int, m: int) -> None:
+    if n != m:
+        raise ValueError(f"dimensions in single operand for collapsing index '{label}' don't match ({n} != {m})")
 
 
 def _summed_alone(pair: tuple[str, Any], result: str, terms: list[str], place: int) -> tuple[str, Any]:

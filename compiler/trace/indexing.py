@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any
 
+import numpy as np
 from numfuse.compiler.index import reshaped_strides
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
@@ -55,12 +57,21 @@ def set_item(array: Array, key: Any, value: Any) -> None:
         raise ValueError("setting an array element with a sequence.")
     if advanced.is_itself(given, target.storage, target.steps):
         return
+    if node.shape and not target.shape and not any(part is Ellipsis for part in keys):
+        _one_element(node.shape, given.dtype, array.dtype)
     while len(node.shape) > target.ndim and node.shape[0] == 1:  # NumPy drops leading axes of one element
         node = recorder.make("reshape", node, shape=node.shape[1:])
     if broadcast(node.shape, target.shape) != target.shape:
         told = str(node.shape).replace(" ", ""), str(target.shape).replace(" ", "")
         raise ValueError(f"could not broadcast input array from shape {told[0]} into shape {told[1]}")
     target.write(broadcast_node(recorder, node, target.shape))
+
+
+def _one_element(shape: Shape, given: np.dtype, dtype: np.dtype) -> None:
+    """NumPy's error where an array is put in place of one element, which depends on its version and the dtypes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.zeros(1, dtype)[0] = np.zeros(shape, given)
 
 
 def is_basic(part: Any) -> bool:

@@ -89,6 +89,10 @@ def partitioning(op: str) -> Implementation:
             if isinstance(kth, (tuple, list, np.ndarray))
             else operator.index(kth)
         )
+        count = array.shape[place] if array.shape else 1
+        for k in at if isinstance(at, tuple) else (at,):
+            if array.size and not -count <= k < count:
+                raise ValueError(f"kth(={k if k >= 0 else k + count}) out of bounds ({count})")
         return call(recorder, op, array, kth=at, axis=place)
 
     return function

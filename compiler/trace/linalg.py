@@ -124,3 +124,13 @@ def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims
     source = python_source(np.linalg.norm)
     assert source is not None
     return trace_through(recorder, source, (array, ord, axis, keepdims), {})
+
+
+def cross(recorder: Recorder, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
+    """NumPy's source. Two vectors go as a row each: it computes with elements through `out=...`, which NumPy does not tell its protocols."""
+    left, right = as_array(recorder, a), as_array(recorder, b)
+    source = python_source(np.cross)
+    assert source is not None
+    if left.ndim == right.ndim == 1 and 3 in (left.size, right.size) and not args and not kwargs:
+        return trace_through(recorder, source, (left[None], right[None]), {})[0]
+    return trace_through(recorder, source, (a, b, *args), kwargs)

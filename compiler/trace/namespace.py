@@ -25,7 +25,7 @@ from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.through import python_source, trace_through
-from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, order_of, resolve
+from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, order_of, resolve, store
 
 Implementation = Callable[..., Any]
 
@@ -99,7 +99,9 @@ def round_(recorder: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Ar
     array = as_array(recorder, a)
     kwargs = {} if out is None else {"out": (out,)}
     if array.dtype.kind in "iu" and decimals >= 0:
-        return shapes.copy(recorder, array) if out is None else call_ufunc(recorder, np.positive, (array,), kwargs)
+        made = shapes.copy(recorder, array)
+        made.scalar = not made.shape
+        return store(recorder, np.rint, made, out)
     if array.dtype.kind == "c":
         raise UnsupportedFunction("np.round of complex arrays is not supported; round the real and imaginary parts")
     if decimals == 0:
@@ -239,7 +241,7 @@ FUNCTIONS: dict[Any, Implementation] = {
     np.fix: lambda r, x, out=None: call_ufunc(r, np.trunc, (x,), {} if out is None else {"out": (out,)}),
     # products
     np.dot: linalg.dot, np.vdot: linalg.vdot, np.inner: linalg.inner, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
-    np.linalg.norm: linalg.norm,
+    np.linalg.norm: linalg.norm, np.cross: linalg.cross,
     # questions about types
     np.result_type: result_type, np.may_share_memory: may_share_memory, np.shares_memory: may_share_memory,
     np.iscomplexobj: lambda r, x: x.dtype.kind == "c", np.isrealobj: lambda r, x: x.dtype.kind != "c",

@@ -92,6 +92,8 @@ class Recorder:
 
     lazy: Any = None
     """The recorder itself where values can be had at any time (`compiler/lazy`)."""
+    creates = False
+    """Whether `np.array` and its kin make traced arrays."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -41,10 +41,16 @@ def reshape(
 
 def ravel(recorder: Recorder, a: Any, order: str = "C") -> Array:
     array = as_array(recorder, a)
-    kept = [(n, stride) for n, stride in zip(array.shape, array.element_strides, strict=True) if n != 1]
-    if array.size and tuple([stride for _, stride in kept]) != strides_of([n for n, _ in kept]):
-        array = copy(recorder, array)  # a view only of what lies in C order
+    if not lies_in(array, "C"):
+        array = copy(recorder, array)
     return reshape(recorder, array, (array.size,), order)
+
+
+def lies_in(array: Array, order: str) -> bool:
+    """Whether the elements lie one after another, in C or Fortran order."""
+    kept = [(n, stride) for n, stride in zip(array.shape, array.element_strides, strict=True) if n != 1]
+    kept = kept if order == "C" else kept[::-1]
+    return not array.size or tuple([stride for _, stride in kept]) == strides_of([n for n, _ in kept])
 
 
 def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
@@ -53,9 +59,10 @@ def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
     array = as_array(recorder, a)
-    return fresh(
-        recorder, array.node, strides=copied_order(array.shape, array.element_strides) if order == "K" else None
+    strides = {"K": copied_order(array.shape, array.element_strides), "F": strides_of(array.shape[::-1])[::-1]}.get(
+        order
     )
+    return fresh(recorder, array.node, strides=strides)
 
 
 def transpose(recorder: Recorder, a: Any, axes: Any = None) -> Array:

@@ -142,7 +142,8 @@ def bincount(recorder: Recorder, x: Any, /, weights: Any = None, minlength: int 
         raise UnsupportedFunction(
             "np.bincount has a shape that depends on values; declare the number of bins with minlength=, or pass fallback=True to jit"
         )
-    return call(recorder, "bincount", x, *([] if weights is None else [weights]), length=operator.index(minlength))
+    given = [] if weights is None or not np.size(x) else [weights]  # of no values NumPy counts, whatever their weights
+    return call(recorder, "bincount", x, *given, length=operator.index(minlength))
 
 
 def _range(given: Any) -> Any:

@@ -12,6 +12,7 @@ from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.checks import check
+from numfuse.compiler.trace.creation import holds_traced
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import basic_view, is_basic, sliced_view
 from numfuse.compiler.trace.places import held, iota, pick_mode, range_of
@@ -21,13 +22,13 @@ from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast, resolv
 from numfuse.compiler.types import broadcast, size_of
 
 
-def integers(recorder: Recorder, value: Any, what: str = "safe") -> Array:
-    """An array of places that a function is given, as NumPy converts it: bools too, but no floats."""
+def integers(recorder: Recorder, value: Any, strictly: bool = False) -> Array:
+    """An array of places that a function is given, as NumPy converts it: bools too, but no floats, and `strictly` no uint64."""
     if isinstance(value, (list, tuple, range)) and not any(isinstance(one, Array) for one in value):
         made = np.asarray(value)
         value = held(recorder, made if made.size else made.astype(INTP))
     array = as_array(recorder, value)
-    if array.dtype.kind not in "biu":
+    if array.dtype.kind not in "biu" or (strictly and array.dtype == np.uint64):
         kind = "scalar" if not array.shape else "array data"
         raise TypeError(f"Cannot cast {kind} from {array.dtype!r} to {INTP!r} according to the rule 'safe'")
     return fresh(recorder, cast(recorder, array, INTP), array.scalar)
@@ -43,6 +44,11 @@ def take(recorder: Recorder, a: Any, indices: Any, axis: Any = None, out: Any = 
     if not array.shape:
         array = array.reshape(1)
     k = normalize(axis, array.ndim)
+    if not size_of(array.shape[:k]):  # nothing is read, and NumPy looks at no place
+        shape = array.shape[:k] + places.shape + array.shape[k + 1 :]
+        return put_out(
+            recorder, fresh(recorder, broadcast_node(recorder, recorder.constant(0, array.dtype), shape)), out
+        )
     if places.size and not array.shape[k]:
         raise IndexError("cannot do a non-empty take from an empty axes.")
     node = pick_mode(recorder, places, array.shape[k], mode, k)
@@ -73,12 +79,11 @@ def take_along_axis(recorder: Recorder, arr: Any, indices: Any, axis: Any = -1) 
 def choose(recorder: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Array:
     from numfuse.compiler.trace.namespace import where
 
-    number = integers(recorder, a)
+    number = integers(recorder, a, strictly=True)
     options = [as_array(recorder, choice) for choice in choices]
     if not options:
         raise ValueError("need at least one array to choose from")
-    strong = [option.dtype for option in options]
-    dtype = np.result_type(*strong)
+    dtype = np.result_type(*[option.dtype if option.weak is None else option.weak(0) for option in options])
     count = len(options)
     node = number.node
     if mode == "raise":
@@ -179,7 +184,11 @@ def repeated(recorder: Recorder, value: Any, count: int, dtype: np.dtype) -> Nod
 
 
 def put(recorder: Recorder, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    array, places, given = writable(recorder, a, "put"), integers(recorder, ind), as_array(recorder, v)
+    array, places, given = (
+        writable(recorder, a, "put"),
+        integers(recorder, ind, strictly=np.ndim(ind) > 0),
+        as_array(recorder, v),
+    )
     if not places.size or not given.size:
         return
     if not array.size:
@@ -203,10 +212,14 @@ def put_along_axis(recorder: Recorder, arr: Any, indices: Any, values: Any, axis
 
 
 def putmask(recorder: Recorder, a: Any, mask: Any, values: Any) -> None:
-    array, flags, given = writable(recorder, a, "putmask"), as_array(recorder, mask), as_array(recorder, values)
+    array, flags = writable(recorder, a, "putmask"), as_array(recorder, mask)
+    if isinstance(values, (list, tuple)) and not holds_traced(values):
+        values = held(recorder, np.array(values, array.dtype))
+    given = as_array(recorder, values)
     if flags.size != array.size:
         raise ValueError("putmask: mask and data must be the same size")
-    if given.weak is None and not np.can_cast(given.dtype, array.dtype, "safe"):
+    forced = given.weak is not None or given.scalar or isinstance(values, (list, tuple))
+    if not forced and not np.can_cast(given.dtype, array.dtype, "safe"):
         raise TypeError(f"Cannot cast array data from {given.dtype!r} to {array.dtype!r} according to the rule 'safe'")
     if not given.size:
         return
@@ -298,8 +311,13 @@ def _done(recorder: Recorder, ufunc: np.ufunc, what: Any, given: list[Array], dt
 
 
 def diagonal(recorder: Recorder, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """A view that is read only, as in NumPy: of the last two axes as one, every (columns + 1)th element."""
-    array = as_array(recorder, a)
+    """A view that is read only, as in NumPy."""
+    view = diagonal_view(recorder, as_array(recorder, a), offset, axis1, axis2)
+    return view.through("broadcast_to", view.element_strides, shape=view.shape)
+
+
+def diagonal_view(recorder: Recorder, array: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """Of the two axes as one, every (columns + 1)th element; it comes last."""
     if array.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
     first, second = normalize(axis1, array.ndim), normalize(axis2, array.ndim)
@@ -314,7 +332,7 @@ def diagonal(recorder: Recorder, a: Any, offset: int = 0, axis1: int = 0, axis2:
     start = start if count else 0
     diagonals = sliced_view(flat, (*[0] * len(others), start), (*[1] * len(others), columns + 1), (*others, count))
     diagonals.element_strides = (*before, down + right)
-    return diagonals.through("broadcast_to", diagonals.element_strides, shape=diagonals.shape)
+    return diagonals
 
 
 def trace(

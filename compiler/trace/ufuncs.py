@@ -234,12 +234,13 @@ def store(
     recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any = True, casting: Any = "same_kind"
 ) -> Array:
     """Writes `result` to `out`, where there is one, by NumPy's casting rule, and returns what the call returns."""
-    if target is None:
+    if target is None or target is Ellipsis:
         if where is not True:
             raise UnsupportedFunction(
                 f"np.{ufunc.__name__}: where= without out= leaves elements undefined; pass out=, or use np.where"
             )
-        return result
+        # `out=...` (NumPy 2.3) asks for an array, even of no axes
+        return fresh(recorder, result.node) if target is Ellipsis and result.scalar else result
     target = as_array(recorder, target)
     if target.scalar or target.weak is not None:
         raise TypeError("return arrays must be of ArrayType")

@@ -7,6 +7,7 @@ printed as a script, cut down, and makes the exit code 1.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import pickle
 import subprocess
@@ -26,6 +27,7 @@ def work(backends: str, count: int, seed: int, result: Path) -> None:
     from tests.fuzz.campaign import run
 
     warnings.simplefilter("ignore")
+    gc.freeze()  # each trace asks who refers to some arrays
     progress = result.with_suffix(".progress")
     simulated = backends == "cudasim"
     campaign = run(

@@ -98,6 +98,23 @@ def pairs(a: Any) -> Any:
     return made
 
 
+def tame(a: Any) -> Any:
+    """Small numbers."""
+    return np.clip(np.nan_to_num(a), -2, 2)
+
+
+def steady(a: Any) -> Any:
+    """A well-conditioned square matrix, or a stack of them, for any `a` of two axes or more."""
+    small = tame(a)
+    return small @ np.swapaxes(small, -1, -2) + 20 * np.eye(a.shape[-2], dtype=small.dtype)
+
+
+def rebuilt(a: Any) -> Any:
+    """A matrix from its eigenvectors, whose signs are free."""
+    values, vectors = np.linalg.eigh(a)
+    return vectors * values @ vectors.T
+
+
 class Holder:
     """An object with a method and an attribute."""
 

@@ -174,13 +174,14 @@ class Drawing:
         return True
 
 
+WITHOUT_VALUE = re.compile(r"\.fill\(|copyto\(|\.at\(|\bput|\.place\(|fill_diagonal|\.sort\(\)|\.partition\(\d\)")
 WEIGHTED = [group for group, (weight, _) in GROUPS.items() for _ in range(weight)]
 
 
 @cache
 def _is_expression(row: str) -> bool:
     """Whether a row has a value, and no statement in it."""
-    if ".fill(" in row or "copyto(" in row:
+    if WITHOUT_VALUE.search(row):
         return False
     return isinstance(ast.parse(HOLE.sub("name", row)).body[0], ast.Expr)
 

@@ -44,6 +44,53 @@ x0 = array('f4', (3,)); x1 = 2 | v1 = x0 > x1; v2 = x0 * (x1 + 1) | v1, v2
 x0 = -2; x1 = array('u2', (5,)) | v1 = np.where((x1 != 0), x1, x0); v2 = np.where(x1 > 2, 70000, x1) | v1, v2
 x0 = array('?', (2, 3)) | v1 = x0.conj(); v2 = np.angle(x0) | v1, v2
 x0 = array('f8', (2, 7)) | v1 = (x0.sum(-1) != 0).any(0); v2 = v1 * x0 | v2
+x0 = array('f4', (5,)) | np.putmask(x0, x0 > 0, [1, 2, 3.5]) | x0
+x0 = array('i4', (5,)) | v1 = np.choose(x0, [x0, 1], mode='wrap') | v1
+x0 = array('f4', (3,)) | v1 = np.cross(x0, x0[::-1]) | v1
+x0 = array('u1', (3, 4), 11, 'tame', 'reversed') | v1 = np.ascontiguousarray(x0.T); v2 = v1.reshape(12, 1); np.add.at(v1, ([1, -1], 0), 3); v1 += 1 | v1, v2
+x0 = array('u2', (5, 7), 90, 'tame', 'inner') | v1 = np.ascontiguousarray(x0.T); v1[()] = 2; v2 = np.asfortranarray(x0); v2[0] = 9 | x0
+x0 = array('u2', (5, 7), 90) | v1 = np.ascontiguousarray(x0); v1[0] = 2; v2 = np.asfortranarray(x0.T); v2[0] = 9; v3 = np.asfortranarray(x0); v3[0] = 7; v4 = v3.T.reshape(-1); v4[0] = 8 | x0, v3
+x0 = array('f8', ()) | v1 = np.ascontiguousarray(x0); v1[...] = 2; v2 = np.asfortranarray(x0); v2[...] = 9 | x0, v1, v2
+ | v1 = np.ones((2, 1)) * 1; v2 = v1.squeeze() | v1, v2
+x0 = array('i8', (0,)) | v1 = np.bincount(x0, weights=x0 * 0.5, minlength=3) | v1
+x0 = array('f4', (4,)) | v1 = np.einsum(x0[None], [0, 1], [1, 0]); x0[...] = 1; v2 = np.einsum('i->i', x0); v2[0] = 5 | x0, v1
+x0 = array('f4', (3, 3)) | v1 = np.einsum('ii->i', x0); v1[:] = 1; v2 = np.einsum('ji', x0); v2[0] = 3 | x0, v1
+x0 = array('f8', (1,)) | v1 = np.lib.stride_tricks.sliding_window_view(x0, 2); v2 = x0 + 1 | v2
+x0 = array('f8', (3, 7, 0)) | v1 = x0 * 1; v1[v1[:, 0] != 0] = 3; v2 = v1[v1[:, 0] != 0].sum() | v1, v2
+x0 = array('f8', (0, 4)); x1 = array('f8', (3,)) | v1 = x1[x0[:, 0] != 0].sum(); x1[x0[:, 1] > 0] += 1 | v1, x1
+x0 = array('f8', (2, 1)) | v1 = np.einsum('ii->i', x0); v1[:] = 1 | v1
+x0 = array('f8', (2, 2, 3)) | v1 = np.einsum('iij->ji', x0); v1[:] = 1; v2 = np.einsum('iij', x0) | v1, v2, x0
+x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1) | v1
+x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1, weights=x0 + 1) | v1
+x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
+x0 = array('c8', (60,), 75, 'wild') | v1 = x0 * 1; v2 = x0 / 1; v3 = x0 * 1.0; v4 = x0 ** 1; v5 = np.multiply(x0, 1); v6 = x0 + 0; v7 = x0 - 0 | v1, v2, v3, v4, v5, v6, v7
+x0 = scalar('f4', 95) | v1 = np.linspace(0, 2, 5); v1[0] = x0; v3 = v1.take(np.arange(5)[::-1], -1) | v3
+x0 = scalar('f4', 95) | v1 = np.linspace(0, 2, 5); v1[0] = x0; v3 = v1[np.arange(5)[::-1]] | v3
+x0 = array('u8', (5,), 16) | v1 = np.choose(x0 % 3, [x0, 2, 1]) | v1
+x0 = array('u8', (5,), 16) | v1 = np.take(x0, x0 % 3) | v1
+x0 = array('u8', (5,), 16) | np.put(x0, x0 % 3, 3) | x0
+x0 = array('f4', (3,)) | v1 = (x0 > 0).sum(); v2 = np.round(v1, 1); v3 = np.round(v1); v4 = np.around(x0.sum()); v5 = v1.round(); v6 = np.round(x0[0] > 0) | v1, v2, v3, v4, v5, v6
+x0 = array('u2', (), 3) | v1 = np.array([3.5, -1, 2.25])[x0 % 3] | v1
+x0 = array('u2', (4,), 3) | v1 = np.array([3.5, -1, 2.25])[x0 % 3]; v2 = np.array([[1, 2], [3, 4]])[:, x0 % 2] | v1, v2
+x0 = array('f4', (7, 3, 2), 9, 'tame', 'offset') | x0[()] = 2; v2 = np.asarray(x0[::-1, None]) | v2
+x0 = array('f4', (7, 3, 2), 9, 'tame', 'offset') | v2 = np.asarray(x0[::-1, None]) | v2
+x0 = array('f4', (7, 3, 2), 9) | v2 = x0[::-1, None] | v2
+x0 = array('f4', (7, 3, 2), 9) | x0[()] = 2; v2 = x0[::-1, None] | v2
+x0 = array('u8', (), 39); x1 = array('f8', (4,)) | np.put(x1, (x0 % 2), 3); v1 = np.choose(x0 % 2, [x1, x1[::-1]]) | x1, v1
+x0 = array('u4', (1,), 90) | v1 = np.partition(x0, 1)[1] | v1
+x0 = array('u4', (2, 3), 90) | v1 = np.argpartition(x0, -4) | v1
+x0 = array('u4', (2, 0), 90) | v1 = np.argpartition(x0, 3); v2 = np.partition(x0, (0, 5), axis=0) | v1, v2
+x0 = array('i4', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
+x0 = array('?', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
+x0 = array('f4', (3,)); x1 = array('i4', (1, 1)) | x0[0] = x1 | x0
+x0 = array('f4', (3,)); x1 = array('i4', (1, 1)) | x0[0, ...] = x1; x0[1] = x1[0, 0]; x0[2:] = x1 | x0
+x0 = array('c8', (3,)); x1 = array('i4', (1,)) | x0[0] = x1 | x0
+x0 = array('f8', (1, 0, 0)) | v1 = np.compress([True, False], x0, axis=2) | v1
+x0 = array('f8', (0, 0)) | v1 = np.take(x0, [0], axis=1) | v1
+x0 = array('f8', (3, 0)) | v1 = np.take(x0, [5], axis=0) | v1
+x0 = array('f8', (3, 0)) | v1 = np.take(x0, [1], axis=1) | v1
+x0 = array('f8', (0, 3)) | v1 = np.take(x0, [5], axis=1) | v1
+x0 = array('f8', (0, 0)); x1 = array('i8', (1,)) | v1 = np.take(x0, x1, axis=1) | v1
 """
 
 
@@ -54,4 +101,4 @@ def read(line: str) -> Program:
     return Program(tuple((name, source) for name, source in given), tuple(steps), tuple(results.split(", ")))
 
 
-FOUND = {line: read(line) for line in TEXT.strip().splitlines()}
+FOUND = {line: read(line) for line in TEXT.strip("\n").splitlines()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,9 @@ def filled(drawing: Drawing, row: Row, wrong: bool) -> tuple[dict[str, str], dic
             continue
         if name not in OPERANDS:
             texts[name] = FILLERS[name](drawing, focus)
-            if name == "index" and "t" in texts:  # what is written fits the part
-                focus = eval(f"{texts['t']}[{texts[name]}]", drawing.scope)
+            if name in ("index", "fancy") and "t" in texts:  # what is written fits the part
+                with contextlib.suppress(IndexError):  # out of bounds, now and then
+                    focus = eval(f"{texts['t']}[{texts[name]}]", drawing.scope)
             continue
         filler = Operand(drawing, row, match[2] or row.kinds, int(match[3] or 0), bool(match[4]), focus, first, wrong)
         texts[name], values[name], one = getattr(filler, name)()
@@ -192,6 +194,7 @@ class Operand:
             name
             for name, known in self.drawing.known.items()
             if isinstance(known.value, np.ndarray) and known.value.flags.writeable and self.suits(known.value)
+            if known.exact or not self.row.jumps
         ]
 
     def t(self) -> Found:
@@ -259,6 +262,66 @@ def index(drawing: Drawing, focus: Any) -> str:
     return ", ".join(parts)
 
 
+def places(drawing: Drawing, focus: Any, axis: int = 0, shape: tuple[int, ...] | None = None) -> str:
+    """Integers that name elements along an axis: constants or computed, of the shape that is given. Now and then one is out of bounds."""
+    if not np.ndim(focus):
+        raise NoFit("no axis")
+    extent = np.shape(focus)[axis]
+    computed = [
+        (f"{name} % {extent}", name)
+        if known.value.dtype.kind == "u"
+        else (f"{name} % {extent}", f"-1 - {name} % {extent}", f"{extent - 1} - {name} % {extent}", name)
+        for name, known in drawing.known.items()
+        if isinstance(known.value, np.ndarray) and known.value.dtype.kind in "iu" and known.value.size <= 24
+        if known.value.ndim <= 2 and (shape is None or known.value.shape == shape)
+        if np.iinfo(known.value.dtype).max > extent
+    ]
+    if computed and extent and not drawing.chance(3):
+        return f"({drawing.pick(drawing.pick(computed)[: None if drawing.chance(16) else -1])})"
+    if shape is None:
+        shape = drawing.pick(((2,), (3,), (5,), (1,), (2, 2), (3, 1), (0,)))
+    if not extent and 0 not in shape:
+        raise NoFit("no element")
+    if shape == (extent,) and drawing.chance(2):
+        return f"np.arange({extent})[::-1]"
+    low, high = -extent, extent + drawing.chance(40)
+    text = str(
+        np.array([drawing.pick(range(low, high)) for _ in range(int(np.prod(shape)))], int).reshape(shape).tolist()
+    )
+    return f"np.array({text}, 'i8')" if 0 in shape or drawing.chance(2) else text
+
+
+def fancy(drawing: Drawing, focus: Any) -> str:
+    """An index with arrays of integers, beside slices, integers, and masks that are constant."""
+    extents = np.shape(focus)
+    if not extents:
+        raise NoFit("no axis")
+    count = drawing.pick(range(1, len(extents) + 1))
+    chosen = drawing.below(count)
+    shape: tuple[int, ...] | None = None
+    parts: list[str] = []
+    for axis in range(count):
+        if axis == chosen and drawing.chance(6):
+            parts.append(str([bool(drawing.below(2)) for _ in range(extents[axis])]) if extents[axis] else ":")
+            shape = (parts[-1].count("True"),)
+        elif axis == chosen or drawing.chance(3):
+            parts.append(places(drawing, focus, axis, shape))
+            shape = np.shape(eval(parts[-1], drawing.scope))
+        else:
+            parts.append(drawing.pick((":", "1:", "::-1", *["0", "-1"] * bool(extents[axis]))))
+    if drawing.chance(8):
+        parts.insert(drawing.below(len(parts) + 1), drawing.pick(("None", "...")))
+    return ", ".join(parts)
+
+
+def places_along(drawing: Drawing, focus: Any) -> str:
+    """The two arguments of `take`: places and an axis."""
+    if not np.ndim(focus):
+        raise NoFit("no axis")
+    chosen = int(axis(drawing, focus))
+    return f"{places(drawing, focus, chosen)}, {chosen}"
+
+
 def axis(drawing: Drawing, focus: Any) -> str:
     ndim = np.ndim(focus)
     if not ndim:
@@ -296,6 +359,9 @@ FILLERS = {
     "axis": axis,
     "axes": axes,
     "perm": perm,
+    "places": places,
+    "fancy": fancy,
+    "along": places_along,
     "shape": shape,
     "keep": lambda drawing, focus: drawing.pick(("False", "True")),
     "n": lambda drawing, focus: drawing.pick(("1", "2", "0", "3")),
