@@ -161,6 +161,8 @@ def _is_count(bins: Any) -> bool:
 def histogram(
     recorder: Recorder, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
+    if weights is not None and np.shape(weights) != np.shape(a):
+        raise ValueError("weights should have the same shape as a.")
     _no_rule(bins)
     operands = ([] if _is_count(bins) else [bins]) + ([] if weights is None else [weights])
     return call(
