@@ -243,7 +243,7 @@ def params_key(node: Node) -> Hashable:
 
 def _value_key(value: Any) -> Hashable:
     if isinstance(value, np.ndarray):
-        return value.shape, value.dtype.str, value.tobytes()
+        return value.shape, value.dtype, value.tobytes()
     return value
 
 

@@ -29,7 +29,7 @@ from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
-from numfuse.compiler.types import DTYPE_NAMES, Spec, supported
+from numfuse.compiler.types import Spec, known, supported
 from numfuse.runtime.cuda.array import DeviceArray
 
 
@@ -302,7 +302,7 @@ def _argument(recorder: Recorder, number: int, leaf: Leaf, name: str) -> Any:
 
 def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
     """As `flatten`, but only arrays are leaves: everything else is returned as it is."""
-    if type(value) is np.ndarray and value.dtype in DTYPE_NAMES:
+    if type(value) is np.ndarray and known(value.dtype):
         value = as_array(recorder, value)
     if isinstance(value, Stream):
         raise UnsupportedFunction(

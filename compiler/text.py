@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Graph, Node, constant, is_scalar, make, results_of
-from numfuse.compiler.types import DTYPE_NAMES, DTYPES, parse_spec, type_text
+from numfuse.compiler.types import DTYPE_NAMES, dtype_named, parse_spec, type_text
 
 
 class GraphSyntaxError(ValueError):
@@ -203,7 +203,7 @@ class _Reader:
             return known[text]
         value = self.value()
         self.expect("sign", ":")
-        dtype = DTYPES[self.expect("word")]
+        dtype = self.dtype(self.expect("word"))
         if dtype.kind == "c" and isinstance(value, tuple):
             value = complex(*value)
         node = constant(np.array(value, dtype))
@@ -240,6 +240,12 @@ class _Reader:
         known[ref] = node
         nodes.append(node)
 
+    def dtype(self, name: str) -> np.dtype:
+        try:
+            return dtype_named(name)
+        except KeyError:
+            raise self.fail(f"unknown word {name!r}") from None
+
     def value(self) -> Any:
         kind, text = self.peek()
         if (kind, text) == ("word", "graph"):
@@ -248,10 +254,8 @@ class _Reader:
         if kind == "number":
             return float(text) if re.search(r"[.einf]|nan", text) else int(text)
         if kind == "word":
-            words = {"True": True, "False": False, "None": None, "inf": float("inf"), "nan": float("nan"), **DTYPES}
-            if text not in words:
-                raise self.fail(f"unknown word {text!r}")
-            return words[text]
+            words = {"True": True, "False": False, "None": None, "inf": float("inf"), "nan": float("nan")}
+            return words[text] if text in words else self.dtype(text)
         if kind == "string":
             return re.sub(r"\\(.)", r"\1", text[1:-1])
         if text in ("(", "["):

@@ -8,6 +8,7 @@ f32[64,10]
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,21 +38,67 @@ DTYPE_NAMES: dict[np.dtype, str] = {
     }.items()
 }
 DTYPES: dict[str, np.dtype] = {name: dtype for dtype, name in DTYPE_NAMES.items()}
+NARROW: dict[np.dtype, str] = {np.dtype("float16"): "half"}
+"""The float types whose values kernels hold in float32, rounded after each operator: the kernels' function that rounds to each. `from_` and `to_`
+before that name are the functions that read and write its bits."""
+ML_DTYPES = {"bfloat16": "bf16", "float8_e4m3fn": "f8e4m3fn", "float8_e5m2": "f8e5m2"}
+"""Types of the package ml_dtypes, and their names in graphs. They join the tables above when the first of them is met: nothing imports the package."""
 
 
 class UnsupportedDtype(TypeError):
     """An element type that no kernel can hold (object, str, datetime64, longdouble, structured)."""
 
 
+def from_package(dtype: np.dtype) -> bool:
+    """Whether a package has registered the type with NumPy. NumPy's own functions take such types for no floats, whatever their `kind` says."""
+    return dtype.num >= 256  # NPY_USERDEF
+
+
+def kind_of(dtype: np.dtype) -> str:
+    """`dtype.kind` of a supported type: ml_dtypes' types are floats to kernels and passes."""
+    return "f" if from_package(dtype) else dtype.kind
+
+
+def known(dtype: np.dtype) -> bool:
+    """Whether kernels can hold the type."""
+    return dtype in DTYPE_NAMES or (from_package(dtype) and _joins(dtype))
+
+
+def _joins(dtype: np.dtype) -> bool:
+    """Puts a type of ml_dtypes into the tables."""
+    if dtype.type.__module__ != "ml_dtypes" or dtype.name not in ML_DTYPES:
+        return False
+    NARROW[dtype] = dtype.name
+    DTYPES[ML_DTYPES[dtype.name]] = dtype
+    DTYPE_NAMES[dtype] = ML_DTYPES[dtype.name]
+    return True
+
+
+def dtype_named(name: str) -> np.dtype:
+    """The type that graphs print under `name`. Raises KeyError."""
+    if name in ML_DTYPES.values():
+        import ml_dtypes
+
+        for theirs in ML_DTYPES:
+            known(np.dtype(getattr(ml_dtypes, theirs)))
+    return DTYPES[name]
+
+
+@functools.cache
+def memory_dtype(dtype: np.dtype) -> np.dtype:
+    """How kernels see an element in memory: bools as bytes, narrow floats as integers of their size."""
+    return np.dtype(f"u{dtype.itemsize}") if dtype.kind == "b" or dtype in NARROW else dtype
+
+
 def supported(dtype: Any) -> np.dtype:
     """`dtype` as a NumPy dtype in native byte order, or UnsupportedDtype with the way out."""
-    if isinstance(dtype, np.dtype) and dtype in DTYPE_NAMES:  # in native byte order, then
+    if isinstance(dtype, np.dtype) and known(dtype):  # in native byte order, then
         return dtype
     dtype = np.dtype(dtype).newbyteorder("=")
-    if dtype not in DTYPE_NAMES:
+    if not known(dtype):
         raise UnsupportedDtype(
             f"dtype {dtype.str if dtype.names else dtype} is not supported: arrays may be bool, integers of 8 to 64 bits, "
-            f"float16/32/64 or complex64/128; convert it first, for example with x.astype('f8')"
+            f"float16/32/64, complex64/128, or ml_dtypes' {', '.join(ML_DTYPES)}; convert it first, for example with x.astype('f8')"
         )
     return dtype
 
@@ -88,9 +135,10 @@ def spec(dtype: Any, *shape: int | Sequence[int]) -> Spec:
     try:
         resolved = np.dtype(dtype)
     except TypeError:
-        if dtype not in DTYPES:
+        try:
+            resolved = dtype_named(dtype)
+        except (KeyError, ImportError):
             raise TypeError(f"{dtype!r} is not a dtype; examples: 'f4', 'float32', np.float32") from None
-        resolved = DTYPES[dtype]
     return Spec(tuple(int(n) for n in extents), supported(resolved))
 
 

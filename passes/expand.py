@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
 from numfuse.compiler.ops import operator
+from numfuse.compiler.types import kind_of
 
 Emit = Callable[[Node], Node]
 
@@ -42,7 +43,7 @@ def _arg_extremum(node: Node, emit: Emit) -> Node:
     best = do(reduce, source, axis=(axis,))
     kept = tuple(1 if a == axis else n for a, n in enumerate(source.shape))
     is_best = do("equal", source, do("reshape", best, shape=kept))
-    if source.dtype.kind == "f":  # the first NaN wins
+    if kind_of(source.dtype) == "f":  # the first NaN wins
         is_best = do("logical_or", is_best, do("isnan", source))
     dtype = np.dtype("i4" if source.shape[axis] < 2**31 else "i8")
     places = do("iota", shape=source.shape, axis=axis, dtype=dtype)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, is_scalar, make, rewrite
 from numfuse.compiler.ops import OPERATORS, operator
-from numfuse.compiler.types import broadcast
+from numfuse.compiler.types import broadcast, from_package, kind_of
 
 Emit = Callable[[Node], Node]
 Rule = Callable[[Node, Emit], Node]
@@ -104,20 +104,18 @@ def _is(node: Node, number: float) -> bool:
     value = node.params["value"][()]
     if value != number:
         return False
-    return node.dtype.kind not in "fc" or bool(np.signbit(value.real)) == (math.copysign(1, number) < 0)
+    return kind_of(node.dtype) not in "fc" or bool(np.signbit(value.real)) == (math.copysign(1, number) < 0)
 
 
 def _astype(node: Node, emit: Emit) -> Node:
     (source,) = node.inputs
     if source.dtype == node.dtype:
         return source
-    if source.op == "astype" and np.can_cast(
-        source.inputs[0].dtype, source.dtype, "safe"
-    ):  # the first cast lost nothing
+    if source.op == "astype" and _loses_nothing(source.inputs[0].dtype, source.dtype):
         (origin,) = source.inputs
         if origin.dtype == node.dtype:
             return origin
-        if {origin.dtype.kind, source.dtype.kind, node.dtype.kind} <= {"f"} or {
+        if {kind_of(origin.dtype), kind_of(source.dtype), kind_of(node.dtype)} <= {"f"} or {
             origin.dtype.kind,
             source.dtype.kind,
         } <= set("iub"):
@@ -125,9 +123,20 @@ def _astype(node: Node, emit: Emit) -> Node:
     return node
 
 
+def _loses_nothing(source: np.dtype, target: np.dtype) -> bool:
+    """Whether a cast keeps every value. What ml_dtypes calls safe need not: int8 has more digits than a float8."""
+    return np.can_cast(source, target, "safe") and (not from_package(target) or source.kind == "b")
+
+
 def _power(node: Node, emit: Emit) -> Node:
     base, exponent = node.inputs
-    if not is_scalar(exponent) or node.dtype.kind != "f" or base.shape != node.shape or base.dtype != node.dtype:
+    if (
+        not is_scalar(exponent)
+        or node.dtype.kind != "f"
+        or from_package(node.dtype)
+        or base.shape != node.shape
+        or base.dtype != node.dtype
+    ):
         return node
     value = float(exponent.params["value"])
 
@@ -164,7 +173,7 @@ def _integer_power(node: Node, emit: Emit) -> Node:
 def _divide(node: Node, emit: Emit) -> Node:
     """Division by a power of two is a multiplication, exactly."""
     left, right = node.inputs
-    if not is_scalar(right) or node.dtype.kind != "f":
+    if not is_scalar(right) or node.dtype.kind != "f" or from_package(node.dtype):
         return node
     value = float(right.params["value"])
     if value == 0 or not math.isfinite(value) or abs(math.frexp(value)[0]) != 0.5:

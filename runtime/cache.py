@@ -216,6 +216,6 @@ def versions(packages: Sequence[str], functions: Path) -> str:
             continue
     code = hashlib.sha256()
     here = Path(__file__).parent
-    for file in [here / "scalars.py", here / "intrinsics.py", *sorted(functions.glob("*.py"))]:
+    for file in [here / "scalars.py", here / "intrinsics.py", here / "narrow.py", *sorted(functions.glob("*.py"))]:
         code.update(file.read_bytes())
     return "|".join([*found, code.hexdigest()])

@@ -8,6 +8,7 @@ from typing import Any
 import llvmlite.ir as ir
 from numba.core import types
 from numfuse.compiler.ops.random import LOW, MULTIPLIERS, ROUNDS, STEPS
+from numfuse.runtime import narrow
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
@@ -141,6 +142,7 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
     made = (local, from_half, to_half, signbit, like, complex_like, width, int_random_bits, ldexp_int)
     return {
         **{function.__name__: function for function in made},
+        **narrow.define(intrinsic),
         "frexp_mantissa": frexp(0),
         "frexp_exponent": frexp(1),
     }

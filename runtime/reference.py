@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.ops.random import multiply_high, random_bits
+from numfuse.compiler.types import ML_DTYPES, memory_dtype
 
 _SAME = (
     "floor_divide", "remainder", "fmod", "absolute", "sign", "hypot", "heaviside", "maximum", "minimum", "fmax", "fmin",
@@ -94,6 +95,26 @@ def to_half(x: Any) -> Any:
     return np.float16(x).view(np.uint16)
 
 
+def narrow_functions(name: str) -> dict[str, Callable[[Any], Any]]:
+    """The same three for a float type of ml_dtypes."""
+
+    def dtype() -> np.dtype:
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, name))
+
+    def rounded(x: Any) -> Any:
+        return float32(np.asarray(x).astype(dtype())[()])
+
+    def from_bits(bits: Any) -> Any:
+        return float32(np.asarray(bits, memory_dtype(dtype())).view(dtype())[()])
+
+    def to_bits(x: Any) -> Any:
+        return np.asarray(x).astype(dtype()).view(memory_dtype(dtype()))[()]
+
+    return {name: rounded, f"from_{name}": from_bits, f"to_{name}": to_bits}
+
+
 def local(length: int, dtype: Any) -> np.ndarray:
     """A small array of the thread's own."""
     return np.empty(length, dtype.dtype)
@@ -133,6 +154,7 @@ NAMES: dict[str, Any] = {
             local,
         )
     },
+    **{name: f for theirs in ML_DTYPES for name, f in narrow_functions(theirs).items()},
     **TYPES,
     "int_random_bits": random_bits,
     "multiply_high": multiply_high,

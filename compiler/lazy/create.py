@@ -12,7 +12,7 @@ from numfuse.compiler.lazy.standard import to_device
 from numfuse.compiler.trace import creation
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.ufuncs import broadcast_node
-from numfuse.compiler.types import DTYPE_NAMES, supported
+from numfuse.compiler.types import known, supported
 from numfuse.runtime.cuda.array import DeviceArray
 
 EXCHANGE = ("__dlpack__", "__cuda_array_interface__")
@@ -59,7 +59,7 @@ def of(x: Any, dtype: Any = None, device: str | None = None, copy: bool | None =
     if copy is False:
         raise ValueError("a lazy array of an ndarray or a number is a copy of it; pass copy=None or copy=True")
     made = np.array(x, dtype, order="C")
-    if made.dtype.kind not in "biufc" or made.dtype.newbyteorder("=") not in DTYPE_NAMES:
+    if made.dtype.kind not in "biufcV" or not known(made.dtype.newbyteorder("=")):
         return made
     recorder = recorder_of(device)
     return fresh(recorder, recorder.given(made.astype(made.dtype.newbyteorder("="), copy=False)))
@@ -140,7 +140,7 @@ def filled(original: Callable[..., Any], value: Any) -> Callable[..., Any]:
         shape: Any, dtype: Any = float, order: str = "C", *, device: str | None = None, like: Any = None
     ) -> Any:
         made = np.empty(shape, dtype, order)  # type: ignore[call-overload]
-        if made.dtype not in DTYPE_NAMES:
+        if not known(made.dtype):
             return original(shape, dtype, order)
         recorder = recorder_of(device)
         return fresh(recorder, broadcast_node(recorder, recorder.constant(value, made.dtype), made.shape))

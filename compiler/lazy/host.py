@@ -11,7 +11,7 @@ from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage
 from numfuse.compiler.trace.errors import UnsupportedFunction, user_location
 from numfuse.compiler.trace.ufuncs import meeting
-from numfuse.compiler.types import DTYPE_NAMES
+from numfuse.compiler.types import known
 from numfuse.runtime import log
 
 
@@ -136,14 +136,14 @@ class HostCall:
                 return array
         if any(array is value for array in self.plain):
             return value
-        if type(value) is np.ndarray and value.dtype in DTYPE_NAMES:
+        if type(value) is np.ndarray and known(value.dtype):
             shown = [array for array in self.arrays if _shares(value, self.given.get(id(array)))]
             copied = shown or self.copying or any(np.may_share_memory(value, array) for array in self.plain)
             wrapped = self.recorder.wrapped(value.copy() if copied else value)
             if shown:
                 self.recorder.detached(wrapped.storage, [array.storage for array in shown])
             return wrapped
-        if isinstance(value, np.generic) and value.dtype in DTYPE_NAMES:
+        if isinstance(value, np.generic) and known(value.dtype):
             return self.recorder.wrapped(value)
         if isinstance(value, tuple):
             parts = [self.wrapped(part) for part in value]

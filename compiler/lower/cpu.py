@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-import numpy as np
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
+from numfuse.compiler.types import NARROW, kind_of
 
 RUN = 4096
 """Elements that are summed in one go; longer sums add up such runs, which keeps float32 sums as exact as NumPy's."""
@@ -106,7 +106,7 @@ class CpuPrinter(Printer):
         sums = [
             k
             for k, gathered in enumerate(loop.accumulators)
-            if gathered.combine == "add" and gathered.result.dtype.kind in "fc"
+            if gathered.combine == "add" and kind_of(gathered.result.dtype) in "fc"
         ]
         parts = list(totals)
         if sums and (last.extent > RUN or (len(axes) > 1 and last.extent >= 32)):
@@ -127,8 +127,8 @@ class CpuPrinter(Printer):
             self.accumulate(loop, f"for {name} in range({end}):", totals)
         self.depth = opened
         for gathered, total in zip(loop.accumulators, totals, strict=True):
-            if gathered.result.dtype == np.float16:
-                self.line(f"{total} = half({total})")
+            if gathered.result.dtype in NARROW:
+                self.line(f"{total} = {NARROW[gathered.result.dtype]}({total})")
 
     def end(self, loop: Loop, axis: Axis) -> str:
         if loop.limit is None or axis.number != loop.axes[0].number:
@@ -248,13 +248,15 @@ class LanesPrinter(CpuPrinter):
             self.depth += 1
         self.accumulate(loop, f"for {self.lane} in range({self.width}):", [f"{name}[{self.lane}]" for name in names])
         self.depth = opened
-        halves = [
-            name for gathered, name in zip(loop.accumulators, names, strict=True) if gathered.result.dtype == np.float16
+        narrow = [
+            (name, NARROW[gathered.result.dtype])
+            for gathered, name in zip(loop.accumulators, names, strict=True)
+            if gathered.result.dtype in NARROW
         ]
-        if halves:
+        if narrow:
             with self.lanes():
-                for name in halves:
-                    self.line(f"{name}[{self.lane}] = half({name}[{self.lane}])")
+                for name, rounded in narrow:
+                    self.line(f"{name}[{self.lane}] = {rounded}({name}[{self.lane}])")
 
     def lanes(self) -> AbstractContextManager[None]:
         return self.block(f"for {self.lane} in range({self.width}):")

@@ -27,7 +27,7 @@ from numfuse.compiler.kernel import Buffer, Kernel, Loop, Store, Value
 from numfuse.compiler.lower.cpu import wants_lanes
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Parameter, Printer, Source, buffer_parameters, combined, header
-from numfuse.compiler.types import size_of
+from numfuse.compiler.types import NARROW, memory_dtype, size_of
 
 FLAT_THREADS = 256
 VECTOR_BYTES = 16
@@ -354,7 +354,7 @@ class RowPrinter(CudaPrinter):
             text = f"block_{way}({share})" if self.together == 1 else f"warp_{way}({share})"
         if dtype.kind == "b":
             return f"{text} != 0"
-        return f"half({text})" if dtype == np.float16 else text
+        return f"{NARROW[dtype]}({text})" if dtype in NARROW else text
 
 
 def team_for(longest: int, columns: bool) -> tuple[int, int]:
@@ -370,8 +370,8 @@ def team_for(longest: int, columns: bool) -> tuple[int, int]:
 
 
 def memory_type(dtype: np.dtype) -> str:
-    """How an element lies in memory: bools as bytes, float16 as 16 bits."""
-    return "uint8" if dtype.kind == "b" else "uint16" if dtype == np.float16 else dtype.name
+    """The name of the type of an element in memory."""
+    return memory_dtype(dtype).name
 
 
 def keep_on_cuda(work: int, length: int, columns: bool) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numfuse.compiler.index import Axis, Element, Floor, Index, Mod, Test
 from numfuse.compiler.kernel import Kernel, Value
 from numfuse.compiler.ops import OPERATORS, scalar_code
+from numfuse.compiler.types import ML_DTYPES, NARROW
 
 ATOM = 13
 _PRECEDENCE: dict[type, int] = {
@@ -76,8 +77,8 @@ def template(code: str) -> Template:
 
 @functools.cache
 def scalar_type(dtype: np.dtype) -> str:
-    """The name that converts to `dtype` in a kernel; float16 lives in float32 registers."""
-    if dtype == np.float16:
+    """The name that converts to `dtype` in a kernel; narrow floats live in float32 registers."""
+    if dtype in NARROW:
         return "float32"
     return "bool_" if dtype.kind == "b" else dtype.name
 
@@ -146,9 +147,10 @@ def cast(text: Text, source: np.dtype, target: np.dtype) -> Text:
     if source.kind == "c" and target.kind != "c":
         text = Text(f"{text.at_least(ATOM)}.real")
         source = np.dtype(f"f{source.itemsize // 2}")
-    if target == np.float16:
-        return Text(f"half({text.text})" if source.kind == "f" else f"half(float32({text.text}))")
-    if source == np.float16 and target == np.float32:
+    if target in NARROW:  # ml_dtypes rounds float64 by way of float32, NumPy at once
+        exact = source in NARROW or source == np.float32 or (source.kind == "f" and target == np.float16)
+        return Text(f"{NARROW[target]}({text.text})" if exact else f"{NARROW[target]}(float32({text.text}))")
+    if source in NARROW and target == np.float32:
         return text
     return Text(f"{scalar_type(target)}({text.text})")
 
@@ -173,7 +175,8 @@ class Names:
 RESERVED = frozenset(
     {
         *OPERATORS, "range", "min", "max", "abs", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
-        "uint64", "bool_", "complex64", "complex128", "inf", "nan", "lo", "hi", "local", "half", "to_half", "from_half",
+        "uint64", "bool_", "complex64", "complex128", "inf", "nan", "lo", "hi", "local",
+        *(f"{way}{name}" for way in ("", "to_", "from_") for name in ("half", *ML_DTYPES)),
         *re.findall(r"[a-z_]\w+(?=\()", " ".join(code for row in OPERATORS.values() for code in row.code.values())),
     }
 )  # fmt: skip
@@ -260,8 +263,8 @@ class Expressions:
             else:
                 texts.append(str(node.params[name]))
         text = Text("".join(texts) + shape.tail, shape.binds)
-        if value.dtype == np.float16 and node.op != "where":
-            return Text(f"half({text.text})")
+        if value.dtype in NARROW and node.op != "where":
+            return Text(f"{NARROW[value.dtype]}({text.text})")
         if shape.widens and value.dtype.kind in "iu" and value.dtype.itemsize < 8:
             return Text(f"{value.dtype.name}({text.text})")
         return text

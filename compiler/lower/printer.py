@@ -23,6 +23,7 @@ from numfuse.compiler.lower.expressions import (
     scalar_type,
     to_tile,
 )
+from numfuse.compiler.types import NARROW, kind_of
 
 INLINE = 64
 """Longer expressions get a name of their own."""
@@ -193,16 +194,16 @@ class Printer:
 
     @staticmethod
     def from_memory(element: str, dtype: np.dtype) -> Text:
-        """An element as a value: bools are bytes in memory, and float16 is computed in float32."""
+        """An element as a value: bools are bytes in memory, and narrow floats are computed in float32."""
         if dtype.kind == "b":
             return Text(f"{element} != 0", 4)
-        return Text(f"from_half({element})" if dtype == np.float16 else element)
+        return Text(f"from_{NARROW[dtype]}({element})" if dtype in NARROW else element)
 
     @staticmethod
     def to_memory(text: str, dtype: np.dtype) -> str:
         if dtype.kind == "b":
             return to_tile(text, dtype)
-        return f"to_half({text})" if dtype == np.float16 else text
+        return f"to_{NARROW[dtype]}({text})" if dtype in NARROW else text
 
     def choose(self, choose: Choose) -> None:
         test = self.test(choose)
@@ -265,7 +266,7 @@ class Printer:
 def combined(combine: str, dtype: np.dtype, total: str, value: Text) -> str:
     """One step of an accumulation. Float sums and products may be joined in any order, by `fold_*`."""
     if combine in ("add", "multiply"):
-        if dtype.kind == "f":
+        if kind_of(dtype) == "f":
             return f"fold_{combine}({total}, {value.text})"
         sign = "+" if combine == "add" else "*"
         text = f"{total} {sign} {value.at_least(10 if sign == '+' else 11)}"

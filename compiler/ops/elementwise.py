@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.ops.operator import Operator
-from numfuse.compiler.types import Shape, Spec, broadcast
+from numfuse.compiler.types import Shape, Spec, broadcast, kind_of
 
 BOOL = np.dtype(bool)
 
@@ -100,7 +100,7 @@ def infer_astype(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[S
 
 
 def reference_astype(x: Any, dtype: np.dtype) -> Any:
-    return np.real(x).astype(dtype) if x.dtype.kind == "c" and dtype.kind in "iuf" else x.astype(dtype)
+    return np.real(x).astype(dtype) if x.dtype.kind == "c" and kind_of(dtype) in "iuf" else x.astype(dtype)
 
 
 def infer_part(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
@@ -144,7 +144,7 @@ ROWS = [
         idempotent=True,
     ),
     of_ufunc(np.fabs, floats("absolute({0})"), idempotent=True),
-    of_ufunc(np.sign, {"f": "sign({0})", **integers("int_sign({0})")}, 2),
+    of_ufunc(np.sign, {"f": "sign({0})", "V": "{0} if {0} == {zero} else sign({0})", **integers("int_sign({0})")}, 2),
     of_ufunc(np.square, numbers("{0} * {0}")),
     of_ufunc(np.reciprocal, {"f": "{one} / {0}", "c": "complex_reciprocal({0})", **integers("int_reciprocal({0})")}, 8),
     of_ufunc(np.conjugate, {**reals("{0}"), "c": "conjugate({0})"}, involution=True),

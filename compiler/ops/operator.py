@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numfuse.compiler.index import Case, Index
-from numfuse.compiler.types import Shape, Spec
+from numfuse.compiler.types import NARROW, Shape, Spec, from_package, kind_of
 
 Kind = Literal["elementwise", "reduction", "view", "guarded", "gather", "store", "source", "library", "structure"]
 """How an operator reads its operands.
@@ -43,7 +43,7 @@ class Operator:
     ufunc: np.ufunc | None = None
     """The NumPy ufunc it stands for, where it is one: gives the loop dtypes (NEP 50)."""
     code: Mapping[str, str] = field(default_factory=dict)
-    """Scalar code by the kinds of the operands' dtypes ('b', 'i', 'u', 'f', 'c'; see `code_for`)."""
+    """Scalar code by the kinds of the operands' dtypes ('b', 'i', 'u', 'f', 'c'; 'V' where ml_dtypes' floats have another; see `code_for`)."""
     pull: Pull | None = None
     """For views and guarded operators: where the element at an output index comes from."""
     combine: str = ""
@@ -51,7 +51,7 @@ class Operator:
     identity: Callable[[np.dtype], Any] | None = None
     """For reductions: the value that leaves `combine` unchanged."""
     half: bool = True
-    """Whether float16 may be computed in float32 and rounded."""
+    """Whether float16, and narrower types, may be computed in float32 and rounded."""
     cost: int = 1
     """About how many additions one element costs; 0 for what costs nothing, 10 and more for a library function."""
     commutative: bool = False
@@ -65,11 +65,13 @@ class Operator:
 
     def code_for(self, dtypes: Sequence[np.dtype]) -> str | None:
         """The scalar code for operands of these dtypes, None where no kernel can hold it (then it is a library call)."""
-        kinds = "".join([dtype.kind for dtype in dtypes])
+        kinds = "".join([kind_of(dtype) for dtype in dtypes])
         code = self.code.get(kinds)
+        if "V" in self.code and all(from_package(dtype) for dtype in dtypes):
+            code = self.code["V"]
         if code is None and len(set(kinds)) == 1:
             code = self.code.get(kinds[0])
-        if not self.half and np.dtype("f2") in dtypes:
+        if not self.half and any(dtype in NARROW for dtype in dtypes):
             return None
         return code
 

@@ -12,22 +12,32 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.ops.operator import Operator
-from numfuse.compiler.types import Shape, Spec
+from numfuse.compiler.types import Shape, Spec, kind_of
 
 
 def lowest(dtype: np.dtype) -> Any:
-    return dtype.type(-np.inf) if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min
+    if kind_of(dtype) == "f":
+        return _infinity(dtype, -1)
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
 def highest(dtype: np.dtype) -> Any:
-    return dtype.type(np.inf) if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).max
+    if kind_of(dtype) == "f":
+        return _infinity(dtype, 1)
+    return True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+def _infinity(dtype: np.dtype, sign: int) -> Any:
+    """An infinity, or the number furthest from 0 where the type has none: float8_e4m3fn."""
+    infinity = dtype.type(sign * np.inf)
+    return dtype.type(sign * 448) if infinity != infinity else infinity
 
 
 def infer_reduction(kinds: str, refuses_empty: str = "") -> Callable[..., tuple[Shape, np.dtype]]:
     def infer(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
         (operand,) = operands
         axis, block = params["axis"], params.get("block")
-        if operand.dtype.kind not in kinds:
+        if kind_of(operand.dtype) not in kinds:
             raise TypeError(f"a reduction of {operand.dtype} arrays that is not defined")
         if refuses_empty and any(operand.shape[a] == 0 for a in axis):
             raise ValueError(f"zero-size array to reduction operation {refuses_empty} which has no identity")
@@ -83,7 +93,7 @@ ROWS = [
         "fmax_reduce",
         "fmax",
         np.fmax,
-        lambda dtype: dtype.type(np.nan) if dtype.kind == "f" else lowest(dtype),
+        lambda dtype: dtype.type(np.nan) if kind_of(dtype) == "f" else lowest(dtype),
         "biuf",
         "fmax",
     ),
@@ -91,7 +101,7 @@ ROWS = [
         "fmin_reduce",
         "fmin",
         np.fmin,
-        lambda dtype: dtype.type(np.nan) if dtype.kind == "f" else highest(dtype),
+        lambda dtype: dtype.type(np.nan) if kind_of(dtype) == "f" else highest(dtype),
         "biuf",
         "fmin",
     ),

@@ -21,7 +21,7 @@ from numfuse.compiler.trace.errors import is_library, of_library, telling_the_li
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, captured, cast
-from numfuse.compiler.types import DTYPE_NAMES
+from numfuse.compiler.types import known
 
 Maker = Callable[..., Any]
 ndarray = np.ndarray
@@ -131,7 +131,7 @@ def _places(replaced: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Any
 def _filled(value: Any) -> Maker:
     def make(recorder: Recorder, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
-        return _full(recorder, made, recorder.constant(value, made.dtype)) if made.dtype in DTYPE_NAMES else made
+        return _full(recorder, made, recorder.constant(value, made.dtype)) if known(made.dtype) else made
 
     return make
 
@@ -153,7 +153,7 @@ def full(
     made = np.empty(shape, given.dtype if dtype is None else dtype)
     return (
         _full(recorder, made, cast(recorder, given, made.dtype))
-        if made.dtype in DTYPE_NAMES
+        if known(made.dtype)
         else original(shape, fill_value, dtype)
     )
 
@@ -166,7 +166,7 @@ def _held(recorder: Recorder, original: Callable[..., Any], *args: Any, **kwargs
 def _of_trace(recorder: Recorder, made: Any) -> Any:
     if isinstance(made, (list, tuple)):
         return type(made)([_of_trace(recorder, one) for one in made])
-    if type(made) is not ndarray or made.dtype not in DTYPE_NAMES:
+    if type(made) is not ndarray or not known(made.dtype):
         return made
     if made.size > LIMIT:
         return fresh(recorder, captured(recorder, made).node)

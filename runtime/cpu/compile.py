@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.types import memory_dtype
 
 _lock = threading.Lock()
 _engine: Any = None
@@ -57,14 +58,11 @@ def _numba_function(source: Source, fastmath: bool) -> Any:
 
 
 def numba_type(dtype: np.dtype | None) -> Any:
-    """The type of an element in memory: bools are bytes, float16 is 16 bits."""
-    from numba.core import types
+    """The type of an element in memory."""
     from numba.np.numpy_support import from_dtype
 
     assert dtype is not None
-    if dtype.kind == "b":
-        return types.uint8
-    return types.uint16 if dtype == np.float16 else from_dtype(dtype)
+    return from_dtype(memory_dtype(dtype))
 
 
 def load(compiled: bytes) -> int:

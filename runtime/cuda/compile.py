@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.types import memory_dtype
 
 PIP_LINE = "pip install 'numfuse[cuda]'"
 
@@ -100,13 +101,10 @@ def _resources(log: str, threads: int) -> dict[str, int]:
 
 
 def element_type(dtype: np.dtype) -> Any:
-    """The type of an element in memory: bools are bytes, float16 is 16 bits."""
-    from numba.core import types
+    """The type of an element in memory."""
     from numba.np.numpy_support import from_dtype
 
-    if dtype.kind == "b":
-        return types.uint8
-    return types.uint16 if dtype == np.float16 else from_dtype(dtype)
+    return from_dtype(memory_dtype(dtype))
 
 
 def _shortened(ptx: str, name: str) -> str:

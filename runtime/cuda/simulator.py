@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.program import Phase
+from numfuse.compiler.types import memory_dtype
 from numfuse.runtime.cuda.compile import PIP_LINE, NoCudaError
 from numfuse.runtime.reference import NAMES as REFERENCE
 from numfuse.runtime.reference import defined
@@ -53,11 +54,6 @@ def pointer_to(array: np.ndarray, start: int = 0) -> Pointer:
     first = stored[tuple(slice(None, None, -1) if step < 0 else slice(None) for step in steps)]
     flat = np.lib.stride_tricks.as_strided(first, (high - low + 1,), (array.itemsize,))
     return Pointer(flat, start - low)
-
-
-def memory_dtype(dtype: np.dtype) -> np.dtype:
-    """How an element lies in memory: bools as bytes, float16 as 16 bits."""
-    return np.dtype("u1") if dtype.kind == "b" else np.dtype("u2") if dtype == np.float16 else dtype
 
 
 # -- what kernels call ---------------------------------------------------------------------------------------------------
