@@ -59,6 +59,11 @@ def kind_of(dtype: np.dtype) -> str:
     return "f" if from_package(dtype) else dtype.kind
 
 
+def inexact(dtype: np.dtype) -> bool:
+    """What NumPy's functions take for floats or complex numbers: the subclasses of np.inexact."""
+    return dtype.kind in "fc" and not from_package(dtype)
+
+
 def known(dtype: np.dtype) -> bool:
     """Whether kernels can hold the type."""
     return dtype in DTYPE_NAMES or (from_package(dtype) and _joins(dtype))

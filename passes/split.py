@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from numfuse.compiler.graph import Graph, Node, make, rewrite
 from numfuse.compiler.ops import operator
-from numfuse.compiler.types import size_of
+from numfuse.compiler.types import NARROW, size_of
 
 BLOCK = 16384
 """Elements of a block, at least: 64 kB of float32 stays in the cache of one core, and feeds 1024 CUDA threads well."""
@@ -36,9 +37,13 @@ def split(graph: Graph, few: int) -> Graph:
             return node  # the rows lie side by side in memory: they are summed as columns
         if kept and kept != list(range(len(kept))):
             source = emit(make("transpose", (source,), node.where, perm=(*kept, *axis)))
+        narrow = node.dtype in NARROW  # rounded once, as where the reduction is one loop
+        if narrow:
+            source = emit(make("astype", (source,), node.where, dtype=np.dtype("f4")))
         flat = emit(make("reshape", (source,), node.where, shape=(*node.shape, length)))
         partial = emit(make(node.op, (flat,), node.where, axis=(len(kept),), block=block))
-        return make(node.op, (partial,), node.where, axis=(len(kept),))
+        whole = make(node.op, (partial,), node.where, axis=(len(kept),))
+        return make("astype", (emit(whole),), node.where, dtype=node.dtype) if narrow else whole
 
     reductions = any(operator(node.op).kind == "reduction" for node in graph.nodes)
     return rewrite(graph, rule) if reductions else graph

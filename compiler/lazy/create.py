@@ -43,7 +43,7 @@ def of(x: Any, dtype: Any = None, device: str | None = None, copy: bool | None =
     """As `asarray`, but where the element type is not supported the result is NumPy's array."""
     if isinstance(x, Array):
         return _again(x, dtype, device, copy)
-    if creation.holds_traced(x) and (dtype is None or np.dtype(dtype) in DTYPE_NAMES):
+    if creation.holds_traced(x) and (dtype is None or known(np.dtype(dtype))):
         recorder = first_recorder((x,), device)
         try:
             return creation.array(recorder, np.array, x, dtype)

@@ -11,7 +11,7 @@ from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import transpose
 from numfuse.compiler.trace.take import diagonal_view
 from numfuse.compiler.trace.ufuncs import as_array, cast, store
-from numfuse.compiler.types import size_of
+from numfuse.compiler.types import from_package, size_of
 
 
 def einsum(
@@ -21,6 +21,8 @@ def einsum(
     arrays = [as_array(recorder, one) for one in given]
     terms, result = _parsed(subscripts, arrays)
     to = np.result_type(*[one.dtype for one in arrays]) if dtype is None else np.dtype(dtype)
+    if from_package(to):
+        raise TypeError("invalid data type for einsum")
     for one in arrays:
         if not np.can_cast(one.dtype, to, casting):
             raise TypeError(

@@ -11,7 +11,7 @@ from numfuse.compiler.trace.reductions import extremum, reduction
 from numfuse.compiler.trace.shapes import reshape, transpose
 from numfuse.compiler.trace.through import python_source, trace_through
 from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast
-from numfuse.compiler.types import size_of
+from numfuse.compiler.types import from_package, inexact, size_of
 
 
 def matmul(recorder: Recorder, a: Any, b: Any) -> Array:
@@ -27,8 +27,10 @@ def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
             raise ValueError(
                 f"shapes ({left.shape[0]},) and ({right.shape[0]},) not aligned: {left.shape[0]} (dim 0) != {right.shape[0]} (dim 0)"
             )
-        product = call_ufunc(recorder, np.multiply, (left, right), {})
+        narrow = _narrow_product(left, right)
+        product = call_ufunc(recorder, np.multiply, (left, right), {} if narrow is None else {"dtype": np.dtype("f4")})
         result = reduction(np.add)(recorder, product, None, product.dtype)
+        result = result if narrow is None else fresh(recorder, cast(recorder, result, narrow), scalar=True)
     else:
         result = tensordot(recorder, left, right, ((left.ndim - 1,), (max(right.ndim - 2, 0),)))
     if out is None:
@@ -40,6 +42,14 @@ def dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Array:
         )
     target.write(cast(recorder, result, target.dtype))
     return target
+
+
+def _narrow_product(left: Array, right: Array) -> np.dtype | None:
+    """The type of a product of ml_dtypes' floats that is no ufunc: these sum in float32 and round once."""
+    if not (from_package(left.dtype) or from_package(right.dtype)):
+        return None
+    to = np.result_type(left.dtype, right.dtype)
+    return to if from_package(to) else None
 
 
 def _strong(array: Array) -> Array:
@@ -94,7 +104,8 @@ def tensordot(recorder: Recorder, a: Any, b: Any, axes: Any = 2) -> Array:
     second = reshape(
         recorder, transpose(recorder, right, of_right + columns), (summed, size_of([right.shape[k] for k in columns]))
     )
-    product = matmul(recorder, first, second)
+    product, narrow = matmul(recorder, first, second), _narrow_product(left, right)
+    product = product if narrow is None else fresh(recorder, cast(recorder, product, narrow))
     result = reshape(recorder, product, tuple(left.shape[k] for k in rows) + tuple(right.shape[k] for k in columns))
     result.scalar = False  # a full contraction is a 0-d array
     return result
@@ -102,7 +113,7 @@ def tensordot(recorder: Recorder, a: Any, b: Any, axes: Any = 2) -> Array:
 
 def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
     array = as_array(recorder, x)
-    if array.dtype.kind in "biu":
+    if not inexact(array.dtype):
         array = fresh(recorder, cast(recorder, array, np.dtype("f8")))
     if isinstance(axis, tuple) and len(axis) == 1:
         (axis,) = axis

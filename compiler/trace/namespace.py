@@ -25,7 +25,8 @@ from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.through import python_source, trace_through
-from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, order_of, resolve, store
+from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, order_of, store
+from numfuse.compiler.types import from_package, inexact, kind_of
 
 Implementation = Callable[..., Any]
 
@@ -67,16 +68,17 @@ def where(recorder: Recorder, condition: Any, *choices: Any) -> Any:
     kinds = [operand.dtype if operand.weak in (None, bool) else operand.weak for operand in operands]
     if all(isinstance(kind, type) for kind in kinds):
         kinds = [operand.dtype for operand in operands]
-    dtype = (
-        resolve(np.add, tuple(kinds), None)[0]
-        if any(isinstance(kind, type) for kind in kinds)
-        else np.result_type(*kinds)
-    )
+    dtype = np.result_type(*[kind(0) if isinstance(kind, type) else kind for kind in kinds])
     test = cast(recorder, as_array(recorder, condition), np.dtype(bool))
     # a Python integer that does not fit is no error here, but wraps
     wide = [fresh(recorder, cast(recorder, one, one.dtype)) if one.weak is int else one for one in operands]
     node = recorder.make("where", test, *[cast(recorder, operand, dtype) for operand in wide])
     return fresh(recorder, node, strides=order_of(node.shape, [as_array(recorder, condition), *operands]))
+
+
+def _zero_like(array: Array) -> Any:
+    """A number that promotes as the array does."""
+    return array.weak(0) if array.weak is not None else np.zeros((), array.dtype)
 
 
 def clip(
@@ -85,11 +87,16 @@ def clip(
 ) -> Array:  # fmt: skip
     low = a_min if a_min is not np._NoValue else min
     high = a_max if a_max is not np._NoValue else max
-    bounds = [(np.maximum, low), (np.minimum, high)]
+    bounds = [
+        (ufunc, as_array(recorder, bound))
+        for ufunc, bound in ((np.maximum, low), (np.minimum, high))
+        if bound is not None and bound is not np._NoValue
+    ]
     result = as_array(recorder, a)
+    if len(bounds) == 2 and dtype is None and from_package(result.dtype):  # np.clip has no loop for these types
+        dtype = np.clip(np.zeros((), result.dtype), *[_zero_like(bound) for _, bound in bounds]).dtype
     for ufunc, bound in bounds:
-        if bound is not None and bound is not np._NoValue:
-            result = call_ufunc(recorder, ufunc, (result, bound), {} if dtype is None else {"dtype": dtype})
+        result = call_ufunc(recorder, ufunc, (result, bound), {} if dtype is None else {"dtype": dtype})
     if result is a:
         result = shapes.copy(recorder, result)
     return result if out is None else call_ufunc(recorder, np.positive, (result,), {"out": (out,)})
@@ -108,15 +115,17 @@ def round_(recorder: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Ar
         return call_ufunc(recorder, np.rint, (array,), kwargs)
     first, last = (np.multiply, np.true_divide) if decimals > 0 else (np.true_divide, np.multiply)
     scaled = call_ufunc(recorder, first, (array, 10.0 ** abs(decimals)), {})
+    if from_package(array.dtype):  # a Python float does not take their type
+        scaled = scaled.astype(array.dtype)
     rounded = call_ufunc(recorder, last, (call_ufunc(recorder, np.rint, (scaled,), {}), 10.0 ** abs(decimals)), kwargs)
-    return rounded if array.dtype.kind == "f" or out is not None else rounded.astype(array.dtype)
+    return rounded if rounded.dtype == array.dtype or out is not None else rounded.astype(array.dtype)
 
 
 def nan_to_num(
     recorder: Recorder, x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Array:
     array = as_array(recorder, x)
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" or not inexact(array.dtype):
         return shapes.copy(recorder, array)[()]
     limits = np.finfo(array.dtype)
     infinite = [(np.inf, limits.max if posinf is None else posinf), (-np.inf, limits.min if neginf is None else neginf)]
@@ -133,7 +142,7 @@ def copyto(recorder: Recorder, dst: Any, src: Any, casting: Any = "same_kind", w
         "same_kind",
         "safe",
     ):  # a Python number fits every dtype of its kind and above
-        fits = target.dtype.kind in {int: "iufc", float: "fc", complex: "c"}[given.weak]
+        fits = kind_of(target.dtype) in {int: "iufc", float: "fc", complex: "c"}[given.weak]
     if not fits:
         raise TypeError(
             f"Cannot cast array data from {given.dtype!r} to {target.dtype!r} according to the rule '{casting}'"
@@ -176,7 +185,9 @@ def angle(recorder: Recorder, z: Any, deg: bool = False) -> Array:
     array = as_array(recorder, z)
     parts = (part("imag")(recorder, array), part("real")(recorder, array)) if array.dtype.kind == "c" else (0, array)
     result = call_ufunc(recorder, np.arctan2, parts, {})
-    return result * (180 / np.pi) if deg else result
+    if deg:
+        result *= 180 / np.pi
+    return result
 
 
 def shape_of(recorder: Recorder, a: Any) -> tuple[int, ...]:

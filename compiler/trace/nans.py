@@ -10,6 +10,7 @@ from numfuse.compiler.trace import reductions
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, store
+from numfuse.compiler.types import inexact
 
 Implementation = Callable[..., Any]
 NOT_GIVEN: Any = np._NoValue
@@ -20,7 +21,7 @@ def without_nan(fill: Any, reduce: Implementation) -> Implementation:
 
     def function(recorder: Recorder, a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Array:
         array: Any = as_array(recorder, a)
-        if array.dtype.kind in "fc":
+        if inexact(array.dtype):
             array = np.where(np.isnan(array), array.dtype.type(fill), array)
         return reduce(recorder, array, axis, *args, **kwargs)
 
@@ -52,7 +53,7 @@ def mean(
 ) -> Any:  # fmt: skip
     array = as_array(recorder, a)
     chosen = {} if where is NOT_GIVEN else {"where": where}
-    if array.dtype.kind not in "fc":
+    if not inexact(array.dtype):
         return np.mean(
             array, axis=axis, dtype=dtype, out=out, keepdims=bool(keepdims) and keepdims is not NOT_GIVEN, **chosen
         )
@@ -77,7 +78,7 @@ def variance(
     array = as_array(recorder, a)
     ddof = ddof if correction is NOT_GIVEN else correction
     chosen = {} if where is NOT_GIVEN else {"where": where}
-    if array.dtype.kind not in "fc":
+    if not inexact(array.dtype):
         keep = bool(keepdims) and keepdims is not NOT_GIVEN
         return np.var(array, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=keep, **chosen)
     count = _counts(array, axis, where)

@@ -13,7 +13,7 @@ from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import REDUCTIONS, as_array, broadcast_node, call_ufunc, cast, resolve, targets_of
-from numfuse.compiler.types import supported
+from numfuse.compiler.types import NARROW, from_package, supported
 
 NOT_GIVEN: Any = np._NoValue
 
@@ -162,18 +162,18 @@ def mean(
     keepdims: Any = False,
     where: Any = True,
 ) -> Array:
-    """As `np.mean`: integers in float64, float16 summed in float32."""
+    """As `np.mean`: integers in float64, narrow floats summed in float32."""
     array = as_array(recorder, a)
-    half = dtype is None and array.dtype == np.float16
+    narrow = dtype is None and array.dtype in NARROW
     if dtype is None:
-        dtype = np.dtype("f8") if array.dtype.kind in "biu" else np.dtype("f4") if half else array.dtype
+        dtype = np.dtype("f8") if array.dtype.kind in "biu" else np.dtype("f4") if narrow else array.dtype
     where = True if where is NOT_GIVEN else where
     keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
     total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, keepdims, where=where)
     count = _count(recorder, array, axis, where)
     result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
-    if half:
-        result = fresh(recorder, cast(recorder, result, np.dtype("f2")), scalar=True)
+    if narrow:
+        result = fresh(recorder, cast(recorder, result, array.dtype), scalar=True)
     if out is None:
         return result
     target = as_array(recorder, out)
@@ -195,8 +195,11 @@ def variance(
     recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False,
     where: Any = True, mean: Any = NOT_GIVEN, correction: Any = NOT_GIVEN,
 ) -> Array:  # fmt: skip
-    """As `np.var`: the mean of the squared distances from the mean, in two passes."""
+    """As `np.var`: the mean of the squared distances from the mean, in two passes; of ml_dtypes' floats, in float32."""
     array = as_array(recorder, a)
+    narrow = array.dtype if dtype is None and from_package(array.dtype) else None
+    if narrow is not None:
+        array = fresh(recorder, cast(recorder, array, np.dtype("f4")))
     if correction is not NOT_GIVEN:
         if ddof != 0:
             raise ValueError("ddof and correction can't be provided simultaneously.")
@@ -222,6 +225,8 @@ def variance(
     total = ufunc_reduce(recorder, np.add, square, axis, dtype, None, keepdims, where=where)
     free = np.maximum(count - ddof, 0) if isinstance(count, Array) else max(count - ddof, 0)
     result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, free, total)), {})
+    if narrow is not None:
+        result = fresh(recorder, cast(recorder, result, narrow), scalar=True)
     if out is None:
         return result
     target = as_array(recorder, out)

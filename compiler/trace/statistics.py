@@ -13,6 +13,7 @@ from numfuse.compiler.trace.library import along, as_rows, call
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import reshape
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, store
+from numfuse.compiler.types import from_package
 
 Implementation = Callable[..., Any]
 
@@ -164,6 +165,10 @@ def histogram(
     if weights is not None and np.shape(weights) != np.shape(a):
         raise ValueError("weights should have the same shape as a.")
     _no_rule(bins)
+    if _is_count(bins) and from_package(as_array(recorder, a).dtype):
+        raise UnsupportedFunction(
+            "np.histogram of this dtype has edges whose dtype depends on the values; convert it first, x.astype('f4'), or pass the edges as bins="
+        )
     operands = ([] if _is_count(bins) else [bins]) + ([] if weights is None else [weights])
     return call(
         recorder, "histogram", a, *operands, edges=not _is_count(bins), weighted=weights is not None, bins=int(bins) if _is_count(bins) else None,

@@ -16,7 +16,7 @@ from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.entry import entry, same
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.types import Shape, broadcast, supported
+from numfuse.compiler.types import Shape, broadcast, from_package, supported
 
 OPERATORS: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
@@ -61,7 +61,7 @@ def as_array(recorder: Recorder, value: Any) -> Array:
     if isinstance(value, (bool, int, float, complex)):
         kind = type(value) if type(value) in WEAK_DTYPES else next(k for k in WEAK_DTYPES if isinstance(value, k))
         if kind is int and not -(2**63) <= int(value.real) < 2**63:
-            return fresh(recorder, recorder.constant(value, np.dtype("u8")), scalar=True)
+            return weak(recorder, kind, constant(np.uint64(value)))
         return weak(recorder, kind, constant(WEAK_DTYPES[kind].type(value)))
     return captured(recorder, value)
 
@@ -383,7 +383,7 @@ def inplace(ufunc: np.ufunc, numpys: Callable[..., Any]) -> Callable[[Array, Any
 
 def _python_power(ufunc: np.ufunc, base: Array, exponent: Any) -> tuple[np.ufunc, tuple[Any, ...]]:
     """ndarray's `**` takes a simpler ufunc for some exponents; every other operator is what it is."""
-    if ufunc is np.power and type(exponent) in (int, float) and base.weak is None:
+    if ufunc is np.power and type(exponent) in (int, float) and base.weak is None and not from_package(base.dtype):
         squares = "fc" if type(exponent) is float else "fciu" if base.scalar else "fciub"
         if exponent == 2 and base.dtype.kind in squares:
             return np.square, (base,)
