@@ -80,7 +80,8 @@ def _joins(dtype: np.dtype) -> bool:
 
 
 def dtype_named(name: str) -> np.dtype:
-    """The type that graphs print under `name`. Raises KeyError."""
+    """The type that graphs print under `name`, or ml_dtypes has under it. Raises KeyError."""
+    name = ML_DTYPES.get(name, name)
     if name in ML_DTYPES.values():
         import ml_dtypes
 

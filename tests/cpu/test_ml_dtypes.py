@@ -358,7 +358,7 @@ def test_the_package_is_imported_by_those_who_use_it() -> None:
 import sys, numfuse as nf, numpy as np
 nf.jit(lambda x: (x + x.astype("f2")).sum())(np.ones(3, "f4"))
 assert "ml_dtypes" not in sys.modules
-nf.spec("bf16", 3)
+assert nf.parse_spec("bfloat16[3]") == nf.spec("bf16", 3)
 assert "ml_dtypes" in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)

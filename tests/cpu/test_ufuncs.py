@@ -86,3 +86,22 @@ def assert_close(result: np.ndarray, expected: np.ndarray, name: str, arrays: li
         at = np.flatnonzero(wrong)[:5]
         shown = [(*(array[k] for array in arrays), result[k], expected[k]) for k in at]
         raise AssertionError(f"{name}: operands, got, expected: {shown}")
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1])
+@pytest.mark.parametrize("char", "efdLD")
+def test_large_python_integers_are_weak(char: str, number: int) -> None:
+    x = np.array([1, 2], char)
+    for function in (
+        lambda x: x + number,
+        lambda x: number * x,
+        lambda x: x < number,
+        lambda x: np.maximum(x.real, number),
+    ):
+        np.testing.assert_array_equal(nf.jit(function)(x), function(x), strict=True)
+
+
+def test_large_python_integers_that_do_not_fit() -> None:
+    with pytest.raises(OverflowError):
+        nf.jit(lambda x: x + 2**63)(np.arange(3))
+    np.testing.assert_array_equal(nf.jit(lambda x: x < 2**63)(np.arange(3)), [True] * 3)
