@@ -101,7 +101,7 @@ LAYOUTS: dict[str, tuple[Any, Callable[..., Any], Callable[..., Any]]] = {
 
 def define(intrinsic: Callable[..., Any]) -> dict[str, Any]:
     """`name(x)` rounds a float32, `to_name(x)` gives the bits of that, `from_name(bits)` its value."""
-    made = {}
+    made: dict[str, Any] = {}
     for name, (memory, bits, value) in LAYOUTS.items():
         made |= {name: _rounds(intrinsic, bits, value), **_moves(intrinsic, name, memory, bits, value)}
     return made

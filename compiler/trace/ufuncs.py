@@ -61,7 +61,7 @@ def as_array(recorder: Recorder, value: Any) -> Array:
     if isinstance(value, (bool, int, float, complex)):
         kind = type(value) if type(value) in WEAK_DTYPES else next(k for k in WEAK_DTYPES if isinstance(value, k))
         if kind is int and not -(2**63) <= int(value.real) < 2**63:
-            return weak(recorder, kind, constant(np.uint64(value)))
+            return weak(recorder, kind, constant(np.uint64(int(value.real))))
         return weak(recorder, kind, constant(WEAK_DTYPES[kind].type(value)))
     return captured(recorder, value)
 
