@@ -78,7 +78,8 @@ EXPRESSIONS = {
         np.divide.reduce(x,1,keepdims=True); np.subtract.reduce(x,None); np.searchsorted(g,x); np.searchsorted(g,v,side='right'); g.searchsorted(2.5);
         np.digitize(x,g); np.digitize(x,[0.,1.]); np.interp(x,g,g**2); np.interp(x,g,v,left=-1.); np.isin(i,[1,2,3]);
         np.isin(i,j,invert=True); np.bincount(j.ravel(),minlength=12); np.bincount(j[0],weights=v,minlength=9);
-        np.histogram(v,bins=4,range=(-1,1)); np.histogram(x); np.histogram(i,bins=3); np.histogram(x,bins=g); np.histogram(v,density=True,weights=g); np.histogram(v,weights=w);
+        np.histogram(v,bins=4,range=(-1,1)); np.histogram(x); np.histogram(i,bins=3); np.histogram(x,bins=g); np.histogram(v,density=True,weights=g);
+        np.histogram(v,weights=w);
         np.histogram2d(v,g,3); np.histogram2d(v,g,[3,2]); np.packbits(u); np.unpackbits(u,axis=1); np.packbits(b,axis=0); np.unravel_index(u[0],(16,16));
         np.ravel_multi_index((u[0],u[1]),(256,256)); np.ravel_multi_index((i[0],i[1]),(3,3))
     """,
