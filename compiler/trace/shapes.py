@@ -23,8 +23,6 @@ def reshape(
     recorder: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
 ) -> Array:
     array = as_array(recorder, a)
-    if order not in ("C", "A", None):
-        raise UnsupportedFunction(f"reshape with order={order!r} is not supported; transpose first")
     shape = newshape if shape is None else shape
     wanted = [operator.index(n) for n in (shape if isinstance(shape, (tuple, list, np.ndarray)) else (shape,))]
     if wanted.count(-1) > 1:
@@ -36,14 +34,31 @@ def reshape(
         wanted[wanted.index(-1)] = array.size // rest
     if size_of(wanted) != array.size:
         raise ValueError(f"cannot reshape array of size {array.size} into shape {str(tuple(wanted)).replace(' ', '')}")
-    return reshaped_view(array, tuple(wanted))
+    if order == "F" or (order == "A" and lies_in(array, "F") and not lies_in(array, "C")):
+        turned = reshaped_view(transpose(recorder, array), tuple(reversed(wanted)))
+        made = transpose(recorder, turned)
+    elif order in ("C", "A", None):
+        made = reshaped_view(array, tuple(wanted))
+    else:
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+    if copy is False and made.storage is not array.storage:
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
+    return fresh(recorder, made.node) if copy and made.storage is array.storage else made
+
+
+def contiguous(recorder: Recorder, array: Array, order: str) -> Array:
+    """The array itself where its elements lie in that order, else a copy."""
+    return array if lies_in(array, order) else copy(recorder, array, order)
 
 
 def ravel(recorder: Recorder, a: Any, order: str = "C") -> Array:
+    """A view only of what lies in that order."""
     array = as_array(recorder, a)
-    if not lies_in(array, "C"):
-        array = copy(recorder, array)
-    return reshape(recorder, array, (array.size,), order)
+    if order == "K":
+        array = transpose(recorder, array, sorted(range(array.ndim), key=lambda k: -abs(array.element_strides[k])))
+        order = "C"
+    order = "F" if order == "A" and lies_in(array, "F") and not lies_in(array, "C") else order
+    return reshape(recorder, contiguous(recorder, array, "F" if order == "F" else "C"), (array.size,), order)
 
 
 def lies_in(array: Array, order: str) -> bool:
@@ -54,7 +69,7 @@ def lies_in(array: Array, order: str) -> bool:
 
 
 def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
-    return copy(recorder, reshape(recorder, a, (as_array(recorder, a).size,), order))
+    return copy(recorder, ravel(recorder, a, order))
 
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
@@ -312,13 +327,19 @@ def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
     )
 
 
-def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1) -> Array:
+def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
     array = as_array(recorder, a)
     if n == 0:
         return array
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
-    k = (slice(None),) * normalize(axis, array.ndim)
+    place = normalize(axis, array.ndim)
+    edge = (*array.shape[:place], 1, *array.shape[place + 1 :])
+    ends = [None if one is None else as_array(recorder, one) for one in (prepend, append)]
+    before, after = [one if one is None or one.ndim else broadcast_to(recorder, one, edge) for one in ends]
+    if before is not None or after is not None:
+        array = concatenate(recorder, [part for part in (before, array, after) if part is not None], place)
+    k = (slice(None),) * place
     for _ in range(n):
         ufunc = np.not_equal if array.dtype.kind == "b" else np.subtract
         array = call_ufunc(recorder, ufunc, (array[(*k, slice(1, None))], array[(*k, slice(None, -1))]), {})

@@ -138,7 +138,9 @@ EXPRESSIONS = {
         np.diagflat(w); np.trace(m); m.diagonal(); np.take(v,[1,2]); np.compress([True,False,True,True],x,axis=0); np.ix_([0,2],[1,3]);
         np.isneginf(n); np.isposinf(n); np.isreal(c); np.iscomplex(c); np.common_type(f,x); np.amax(x,0); np.amin(x); x.flags.c_contiguous;
         x.T.flags.f_contiguous;
-        x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real)
+        x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real);
+        np.nan_to_num(c*np.nan); np.nan_to_num(n*1j,nan=2.,posinf=5.); x.reshape((2,10),order='F'); x.T.ravel('A'); t.T.ravel('K'); t.flatten('F'); t.reshape((4,-1),order='A');
+        np.diff(v,append=v[:1]); np.diff(v,prepend=0,append=v[0]); np.diff(x,axis=0,prepend=x[:2]); np.diff(i,n=2,append=3); np.diff(x,append=1.0,axis=0)
     """,
     "complex numbers, broadcasting, lists": """
         x.imag; x.real; f.real; np.isrealobj(x); np.iscomplexobj(c); np.result_type(f,1.0); c.conj().T; c.sum(); c.prod(0); np.isnan(c); c==c; c!=1;
