@@ -139,7 +139,8 @@ EXPRESSIONS = {
         np.isneginf(n); np.isposinf(n); np.isreal(c); np.iscomplex(c); np.common_type(f,x); np.amax(x,0); np.amin(x); x.flags.c_contiguous;
         x.T.flags.f_contiguous;
         x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real);
-        np.nan_to_num(c*np.nan); np.nan_to_num(n*1j,nan=2.,posinf=5.); x.reshape((2,10),order='F'); x.T.ravel('A'); t.T.ravel('K'); t.flatten('F'); t.reshape((4,-1),order='A');
+        np.nan_to_num(c*np.nan); np.nan_to_num(n*1j,nan=2.,posinf=5.);
+        x.reshape((2,10),order='F'); x.T.ravel('A'); t.T.ravel('K'); t.flatten('F'); t.reshape((4,-1),order='A');
         np.diff(v,append=v[:1]); np.diff(v,prepend=0,append=v[0]); np.diff(x,axis=0,prepend=x[:2]); np.diff(i,n=2,append=3); np.diff(x,append=1.0,axis=0)
     """,
     "complex numbers, broadcasting, lists": """
