@@ -313,13 +313,12 @@ def tile(recorder: Recorder, A: Any, reps: Any) -> Array:
 
 def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
     array = as_array(recorder, a)
-    if not isinstance(repeats, (int, np.integer)):
-        raise UnsupportedFunction(
-            "np.repeat with a count for each element is not supported; the counts must be one int"
-        )
     if axis is None:
         array, axis = ravel(recorder, array), 0
     k = normalize(axis, array.ndim)
+    if not isinstance(repeats, (int, np.integer)):
+        places = np.repeat(np.arange(array.shape[k]), repeats)  # traced counts have no values, and say so
+        return np.take(array, places, axis=k)  # type: ignore[call-overload, no-any-return]
     apart = expand_dims(recorder, array, k + 1)
     spread = broadcast_to(recorder, apart, (*array.shape[: k + 1], int(repeats), *array.shape[k + 1 :]))
     return copy(
@@ -349,24 +348,24 @@ def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1, prepend: Any = 
 # -- padding -------------------------------------------------------------------------------------------------------------
 
 
-def pad(recorder: Recorder, array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Array:
-    source = as_array(recorder, array)
-    if isinstance(pad_width, dict):
-        raise UnsupportedFunction("np.pad with a dict is not supported; give pad_width as pairs")
+def pad(recorder: Recorder, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Constant, edge, reflect, symmetric and wrap fuse; the rest is NumPy's own source, which writes the borders one after the other."""
+    source, number = as_array(recorder, array), kwargs.get("constant_values", 0)
+    plain = kwargs.keys() <= {"constant_values"} and isinstance(number, (int, float, complex, np.generic))
+    fused = plain if mode == "constant" else mode in ("edge", "reflect", "symmetric", "wrap") and not kwargs
+    if not fused or isinstance(pad_width, dict):
+        from numfuse.compiler.trace.through import python_source, trace_through
+
+        written = python_source(np.pad)
+        assert written is not None
+        return trace_through(recorder, written, (source, pad_width, mode), kwargs)
     widths = [(int(before), int(after)) for before, after in np.broadcast_to(pad_width, (source.ndim, 2)).tolist()]
     if any(n < 0 for pair in widths for n in pair):
         raise ValueError("index can't contain negative values")
     if mode == "constant":
-        values = kwargs.pop("constant_values", 0)
-        if not isinstance(values, (int, float, complex, np.generic)):
-            raise UnsupportedFunction("np.pad with several constant_values is not supported; give one number")
-        fill = recorder.constant(np.asarray(values).astype(source.dtype)[()], source.dtype)
+        fill = recorder.constant(np.asarray(number).astype(source.dtype)[()], source.dtype)
         before, after = zip(*widths, strict=True) if widths else ((), ())
         return fresh(recorder, recorder.make("pad", source.node, fill, before=tuple(before), after=tuple(after)))
-    if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs:
-        raise UnsupportedFunction(
-            f"np.pad with mode={mode!r} {sorted(kwargs) or ''} is not supported; constant, edge, reflect, symmetric and wrap are"
-        )
     for axis, width in enumerate(widths):
         places = np.pad(np.arange(source.shape[axis]), width, mode=mode)  # type: ignore[call-overload]
         source = take_runs(recorder, source, places, axis)
