@@ -14,6 +14,13 @@ from tests.functions import close
 
 # each function ends with its `return`; the arguments are those of `arguments()`
 RIGHT = """
+np.putmask(f,f>0,[1.5,2.]); return f
+np.putmask(i,i>0,np.float64(2.5)); return i
+np.putmask(f,f>0,x); return f
+np.putmask(f,f>0,x.sum()); return f
+np.place(f,f>0,x); return f
+np.place(i,i>0,[1.5]); return i
+np.place(f,f>0,x[0,0]); return f
 y=np.einsum('ij->ji',x); y[0]=7; return y
 y=np.einsum('ij',x); y-=1; return x.sum()
 y=np.einsum('ii->i',x[:,:4]); y+=10; return y
