@@ -10,7 +10,6 @@ from numfuse.compiler.graph import Node
 from numfuse.compiler.index import copied_order, strides_of
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view, sliced_view
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast, order_of
