@@ -9,7 +9,7 @@ import numpy as np
 from numfuse.compiler.calls import known_array
 from numfuse.compiler.lazy.recorder import REFUSALS, LazyRecorder, recorder_of
 from numfuse.compiler.lazy.standard import to_device
-from numfuse.compiler.trace import creation
+from numfuse.compiler.trace import creation, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.ufuncs import broadcast_node
 from numfuse.compiler.types import known, supported
@@ -120,9 +120,15 @@ def as_array(
     return _not_scalar(of(a, dtype, device, copy))
 
 
-def contiguous(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
-    made = np.atleast_1d(of(a, dtype))
-    return made if made.flags.c_contiguous else made.copy()
+def contiguous(order: str) -> Callable[..., Any]:
+    """`np.ascontiguousarray` (C) and `np.asfortranarray` (F)."""
+
+    def function(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+        made = np.atleast_1d(of(a, dtype))
+        return shapes.contiguous(made.recorder, made, order) if isinstance(made, Array) else original(made)
+
+    original = np.ascontiguousarray if order == "C" else np.asfortranarray
+    return function
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:

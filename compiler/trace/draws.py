@@ -92,14 +92,14 @@ class StandIn:
 
     def __init__(self, generator: Any) -> None:
         self._generator = generator
-        self._elsewhere = False
+        self._elsewhere = 0
 
     __class__ = property(lambda self: type(self._generator))
 
     def __getattr__(self, name: str) -> Any:
         recorder = _recorder()
         if recorder is None:
-            self._elsewhere = True  # another thread draws
+            self._elsewhere += 1  # another thread draws
             return getattr(self._generator, name)
         return getattr(stream_of(recorder, self._generator), name)
 
@@ -113,12 +113,12 @@ class NameStandIn:
     def __init__(self, original: Any, traced: Callable[..., Any]) -> None:
         self._original = original
         self._traced = traced
-        self._elsewhere = False
+        self._elsewhere = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         recorder = _recorder()
         if recorder is None or of_library(sys._getframe(1)):
-            self._elsewhere = self._elsewhere or recorder is None
+            self._elsewhere += recorder is None
             return self._original(*args, **kwargs)
         try:
             return self._traced(recorder, *args, **kwargs)
@@ -204,23 +204,44 @@ def traced_draws(recorder: Recorder, function: Callable[..., Any], statics: Iter
         yield
         return
     wanted, generators = _found((function, *statics))
-    before = {id(generator): _state(generator) for generator, _ in generators}
     _replace(wanted)
+    before = [(_elsewhere(stand_ins), _state(generator)) for generator, stand_ins in generators]
     outer, _tracing.recorder = _recorder(), recorder
     try:
         yield
+        after = [(_state(generator), _elsewhere(stand_ins)) for generator, stand_ins in generators]
     finally:
         _tracing.recorder = outer
         _restore([place for place, _ in wanted])
-    for generator, stand_ins in generators:
-        if _state(generator) != before[id(generator)] and not any(stand_in._elsewhere for stand_in in stand_ins):
-            raise TraceError(
+    for (others, state), (state_after, others_after) in zip(before, after, strict=True):
+        if state != state_after and others == others_after:
+            raise UnseenDraw(
                 f"{getattr(function, '__qualname__', function)} draws random numbers while it is traced, in a way that is not seen, and they would be the "
                 "same at every call; pass the generator as an argument, or draw outside and pass the array"
             )
 
 
+class UnseenDraw(TraceError):
+    """A generator went on during the trace, and not by a name that stood for it."""
+
+
+def _elsewhere(stand_ins: list[Any]) -> int:
+    return sum(stand_in._elsewhere for stand_in in stand_ins)
+
+
 def with_draws_seen(trace: Callable[[], Result]) -> Result:
+    """What `trace` returns. It is called again where a generator went on unseen, as long as that may have been another thread, in the midst of
+    a draw when the trace began."""
+    for _ in range(3):
+        try:
+            return _with_names_seen(trace)
+        except UnseenDraw:
+            if threading.active_count() == 1:
+                raise
+    return _with_names_seen(trace)
+
+
+def _with_names_seen(trace: Callable[[], Result]) -> Result:
     """What `trace` returns; where the function was the first to use numpy.random, which stands for itself then, it is traced once more."""
     if "numpy.random" in sys.modules:
         return trace()
@@ -240,8 +261,6 @@ def _found(roots: tuple[Any, ...]) -> tuple[Wanted, list[tuple[Any, list[Any]]]]
     """The places of what gives way, with what stands there; and the generators, with what stands for each."""
     names = _names()
     by_original = {id(stand_in._original): stand_in for stand_in in names.values()}
-    for stand_in in names.values():
-        stand_in._elsewhere = False
     wanted: Wanted = [(Place(vars(np.random), name), stand_in) for name, stand_in in names.items()]
     generators: dict[int, tuple[Any, list[Any]]] = {0: (np.random.mtrand._rand, list(names.values()))}
     for place, value in places(

@@ -125,6 +125,12 @@ def nan_to_num(
     recorder: Recorder, x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Array:
     array = as_array(recorder, x)
+    if not copy:
+        copyto(recorder, array, nan_to_num(recorder, array, True, nan, posinf, neginf))
+        return array[()] if not array.ndim else array
+    if array.dtype.kind == "c":
+        parts = [nan_to_num(recorder, side, True, nan, posinf, neginf) for side in (array.real, array.imag)]
+        return (parts[0] + parts[1] * array.dtype.type(1j))[()]
     if array.dtype.kind != "f" or not inexact(array.dtype):
         return shapes.copy(recorder, array)[()]
     limits = np.finfo(array.dtype)
@@ -175,7 +181,9 @@ def part(name: str) -> Implementation:
         return (
             reshaped_view(array, array.shape)
             if name == "real"
-            else shapes.like(0)(recorder, array)[... if not array.scalar else ()]
+            else shapes.broadcast_to(recorder, fresh(recorder, recorder.constant(0, array.dtype)), array.shape)[
+                ... if not array.scalar else ()
+            ]
         )
 
     return function

@@ -10,7 +10,6 @@ from numfuse.compiler.graph import Node
 from numfuse.compiler.index import copied_order, strides_of
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
-from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view, sliced_view
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, call_ufunc, cast, order_of
@@ -23,8 +22,6 @@ def reshape(
     recorder: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
 ) -> Array:
     array = as_array(recorder, a)
-    if order not in ("C", "A", None):
-        raise UnsupportedFunction(f"reshape with order={order!r} is not supported; transpose first")
     shape = newshape if shape is None else shape
     wanted = [operator.index(n) for n in (shape if isinstance(shape, (tuple, list, np.ndarray)) else (shape,))]
     if wanted.count(-1) > 1:
@@ -36,14 +33,31 @@ def reshape(
         wanted[wanted.index(-1)] = array.size // rest
     if size_of(wanted) != array.size:
         raise ValueError(f"cannot reshape array of size {array.size} into shape {str(tuple(wanted)).replace(' ', '')}")
-    return reshaped_view(array, tuple(wanted))
+    if order == "F" or (order == "A" and lies_in(array, "F") and not lies_in(array, "C")):
+        turned = reshaped_view(transpose(recorder, array), tuple(reversed(wanted)))
+        made = transpose(recorder, turned)
+    elif order in ("C", "A", None):
+        made = reshaped_view(array, tuple(wanted))
+    else:
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+    if copy is False and made.storage is not array.storage:
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
+    return fresh(recorder, made.node) if copy and made.storage is array.storage else made
+
+
+def contiguous(recorder: Recorder, array: Array, order: str) -> Array:
+    """The array itself where its elements lie in that order, else a copy."""
+    return array if lies_in(array, order) else copy(recorder, array, order)
 
 
 def ravel(recorder: Recorder, a: Any, order: str = "C") -> Array:
+    """A view only of what lies in that order."""
     array = as_array(recorder, a)
-    if not lies_in(array, "C"):
-        array = copy(recorder, array)
-    return reshape(recorder, array, (array.size,), order)
+    if order == "K":
+        array = transpose(recorder, array, sorted(range(array.ndim), key=lambda k: -abs(array.element_strides[k])))
+        order = "C"
+    order = "F" if order == "A" and lies_in(array, "F") and not lies_in(array, "C") else order
+    return reshape(recorder, contiguous(recorder, array, "F" if order == "F" else "C"), (array.size,), order)
 
 
 def lies_in(array: Array, order: str) -> bool:
@@ -54,7 +68,7 @@ def lies_in(array: Array, order: str) -> bool:
 
 
 def flatten(recorder: Recorder, a: Any, order: str = "C") -> Array:
-    return copy(recorder, reshape(recorder, a, (as_array(recorder, a).size,), order))
+    return copy(recorder, ravel(recorder, a, order))
 
 
 def copy(recorder: Recorder, a: Any, order: str = "K", subok: bool = False) -> Array:
@@ -298,13 +312,12 @@ def tile(recorder: Recorder, A: Any, reps: Any) -> Array:
 
 def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
     array = as_array(recorder, a)
-    if not isinstance(repeats, (int, np.integer)):
-        raise UnsupportedFunction(
-            "np.repeat with a count for each element is not supported; the counts must be one int"
-        )
     if axis is None:
         array, axis = ravel(recorder, array), 0
     k = normalize(axis, array.ndim)
+    if not isinstance(repeats, (int, np.integer)):
+        places = np.repeat(np.arange(array.shape[k]), repeats)  # traced counts have no values, and say so
+        return np.take(array, places, axis=k)  # type: ignore[call-overload, no-any-return]
     apart = expand_dims(recorder, array, k + 1)
     spread = broadcast_to(recorder, apart, (*array.shape[: k + 1], int(repeats), *array.shape[k + 1 :]))
     return copy(
@@ -312,13 +325,19 @@ def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
     )
 
 
-def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1) -> Array:
+def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
     array = as_array(recorder, a)
     if n == 0:
         return array
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
-    k = (slice(None),) * normalize(axis, array.ndim)
+    place = normalize(axis, array.ndim)
+    edge = (*array.shape[:place], 1, *array.shape[place + 1 :])
+    ends = [None if one is None else as_array(recorder, one) for one in (prepend, append)]
+    before, after = [one if one is None or one.ndim else broadcast_to(recorder, one, edge) for one in ends]
+    if before is not None or after is not None:
+        array = concatenate(recorder, [part for part in (before, array, after) if part is not None], place)
+    k = (slice(None),) * place
     for _ in range(n):
         ufunc = np.not_equal if array.dtype.kind == "b" else np.subtract
         array = call_ufunc(recorder, ufunc, (array[(*k, slice(1, None))], array[(*k, slice(None, -1))]), {})
@@ -328,24 +347,24 @@ def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1) -> Array:
 # -- padding -------------------------------------------------------------------------------------------------------------
 
 
-def pad(recorder: Recorder, array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Array:
-    source = as_array(recorder, array)
-    if isinstance(pad_width, dict):
-        raise UnsupportedFunction("np.pad with a dict is not supported; give pad_width as pairs")
+def pad(recorder: Recorder, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Constant, edge, reflect, symmetric and wrap fuse; the rest is NumPy's own source, which writes the borders one after the other."""
+    source, number = as_array(recorder, array), kwargs.get("constant_values", 0)
+    plain = kwargs.keys() <= {"constant_values"} and isinstance(number, (int, float, complex, np.generic))
+    fused = plain if mode == "constant" else mode in ("edge", "reflect", "symmetric", "wrap") and not kwargs
+    if not fused or isinstance(pad_width, dict):
+        from numfuse.compiler.trace.through import python_source, trace_through
+
+        written = python_source(np.pad)
+        assert written is not None
+        return trace_through(recorder, written, (source, pad_width, mode), kwargs)
     widths = [(int(before), int(after)) for before, after in np.broadcast_to(pad_width, (source.ndim, 2)).tolist()]
     if any(n < 0 for pair in widths for n in pair):
         raise ValueError("index can't contain negative values")
     if mode == "constant":
-        values = kwargs.pop("constant_values", 0)
-        if not isinstance(values, (int, float, complex, np.generic)):
-            raise UnsupportedFunction("np.pad with several constant_values is not supported; give one number")
-        fill = recorder.constant(np.asarray(values).astype(source.dtype)[()], source.dtype)
+        fill = recorder.constant(np.asarray(number).astype(source.dtype)[()], source.dtype)
         before, after = zip(*widths, strict=True) if widths else ((), ())
         return fresh(recorder, recorder.make("pad", source.node, fill, before=tuple(before), after=tuple(after)))
-    if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs:
-        raise UnsupportedFunction(
-            f"np.pad with mode={mode!r} {sorted(kwargs) or ''} is not supported; constant, edge, reflect, symmetric and wrap are"
-        )
     for axis, width in enumerate(widths):
         places = np.pad(np.arange(source.shape[axis]), width, mode=mode)  # type: ignore[call-overload]
         source = take_runs(recorder, source, places, axis)

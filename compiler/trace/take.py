@@ -218,9 +218,7 @@ def putmask(recorder: Recorder, a: Any, mask: Any, values: Any) -> None:
     given = as_array(recorder, values)
     if flags.size != array.size:
         raise ValueError("putmask: mask and data must be the same size")
-    forced = given.weak is not None or given.scalar or isinstance(values, (list, tuple))
-    if not forced and not np.can_cast(given.dtype, array.dtype, "safe"):
-        raise TypeError(f"Cannot cast array data from {given.dtype!r} to {array.dtype!r} according to the rule 'safe'")
+    _check_safe(values, array)
     if not given.size:
         return
     spread = recorder.make("reshape", repeated(recorder, given, array.size, array.dtype), shape=array.shape)
@@ -228,10 +226,17 @@ def putmask(recorder: Recorder, a: Any, mask: Any, values: Any) -> None:
     array.write(recorder.make("where", test, spread, array.node))
 
 
+def _check_safe(values: Any, array: Array) -> None:
+    """Arrays must be of a dtype that is cast safely; numbers and lists are cast whatever they are."""
+    if isinstance(values, np.ndarray) and not np.can_cast(values.dtype, array.dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {values.dtype!r} to {array.dtype!r} according to the rule 'safe'")
+
+
 def place(recorder: Recorder, arr: Any, mask: Any, vals: Any) -> None:
     array, flags, given = writable(recorder, arr, "place"), as_array(recorder, mask), as_array(recorder, vals)
     if flags.size != array.size:
         raise ValueError("place: mask and data must be the same size")
+    _check_safe(vals, array)
     test = recorder.make("reshape", cast(recorder, flags, np.dtype(bool)), shape=array.shape)
     if not given.size:
         check(recorder, test, test, lambda value: ValueError("Cannot insert from an empty array!"))

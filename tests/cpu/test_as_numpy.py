@@ -139,7 +139,15 @@ EXPRESSIONS = {
         np.diagflat(w); np.trace(m); m.diagonal(); np.take(v,[1,2]); np.compress([True,False,True,True],x,axis=0); np.ix_([0,2],[1,3]);
         np.isneginf(n); np.isposinf(n); np.isreal(c); np.iscomplex(c); np.common_type(f,x); np.amax(x,0); np.amin(x); x.flags.c_contiguous;
         x.T.flags.f_contiguous;
-        x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real)
+        x.flat[3]; x.T.flat[2:7]; list(v.flat); np.roll(x,1); np.copyto(x.copy(),1.); np.broadcast_arrays(x,v); np.nan_to_num(c.real);
+        np.nan_to_num(c*np.nan); np.nan_to_num(n*1j,nan=2.,posinf=5.);
+        x.reshape((2,10),order='F'); x.T.ravel('A'); t.T.ravel('K'); t.flatten('F'); t.reshape((4,-1),order='A');
+        np.diff(v,append=v[:1]); np.diff(v,prepend=0,append=v[0]); np.diff(x,axis=0,prepend=x[:2]); np.diff(i,n=2,append=3); np.diff(x,append=1.0,axis=0);
+        np.pad(x,2,'linear_ramp'); np.pad(x,((1,0),(0,2)),'linear_ramp',end_values=(3,4)); np.pad(i,1,'mean'); np.pad(f,2,'median',stat_length=2);
+        np.pad(u,(1,2),'maximum'); np.pad(x,2,'minimum'); np.pad(x,2,constant_values=((1,2),(3,4))); np.pad(v,3,'reflect',reflect_type='odd');
+        np.pad(i,1,'symmetric',reflect_type='odd'); np.pad(x,2,'edge',stat_length=3); np.pad(x,1,'constant',stat_length=3); np.pad(x,1,'nonsense');
+        np.pad(v,(0,0),'mean'); np.pad(x,(-1,2),'mean'); np.repeat(x,[1,0,2,3],axis=0); np.repeat(v,(2,0,1,1,3)); np.repeat(x,[2],1); np.repeat(x,[1,2],0);
+        np.repeat(v,np.array([2,0,1,1,3])); v.repeat([2])
     """,
     "complex numbers, broadcasting, lists": """
         x.imag; x.real; f.real; np.isrealobj(x); np.iscomplexobj(c); np.result_type(f,1.0); c.conj().T; c.sum(); c.prod(0); np.isnan(c); c==c; c!=1;

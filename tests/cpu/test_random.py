@@ -515,3 +515,30 @@ def test_drawn_places_need_no_check() -> None:
     outside = nf.jit(lambda x, r: x[r.integers(20, 23, 4)])
     with pytest.raises(IndexError, match="out of bounds"):
         outside(x, np.random.default_rng(0))
+
+
+def test_threads_that_draw_while_others_trace() -> None:
+    """What other threads draw is no draw of the traced function."""
+    wrong: list[Any] = []
+
+    @nf.jit
+    def f(x: Any, y: Any) -> Any:
+        z = np.zeros_like(x)
+        for k in range(5):
+            z[k:] += x[: len(x) - k] * y
+        return z
+
+    def work(n: int) -> None:
+        try:
+            for k in range(20):
+                x, y = np.random.rand(10 + 20 * n + k), np.random.rand()
+                np.testing.assert_allclose(f(x, y), f.__wrapped__(x, y))
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

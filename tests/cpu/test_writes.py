@@ -14,6 +14,35 @@ from tests.functions import close
 
 # each function ends with its `return`; the arguments are those of `arguments()`
 RIGHT = """
+np.putmask(f,f>0,[1.5,2.]); return f
+np.putmask(i,i>0,np.float64(2.5)); return i
+np.putmask(f,f>0,x); return f
+np.putmask(f,f>0,x.sum()); return f
+np.place(f,f>0,x); return f
+np.place(i,i>0,[1.5]); return i
+np.place(f,f>0,x[0,0]); return f
+y=np.einsum('ij->ji',x); y[0]=7; return y
+y=np.einsum('ij',x); y-=1; return x.sum()
+y=np.einsum('ii->i',x[:,:4]); y+=10; return y
+y=np.einsum('...ii->...i',x[:,:4]); y[...]=7; return x.sum()
+np.nan_to_num(x,copy=False); return x
+x[0]=np.nan; y=np.nan_to_num(x,copy=False,nan=3.); y[1]=7; return y
+y=np.ascontiguousarray(x); y[...]=7; return y
+y=np.ascontiguousarray(x.T); y[...]=7; return y
+y=np.asfortranarray(x); y[...]=7; return y
+y=np.asfortranarray(x.T); y[...]=7; return y
+y=np.asfortranarray(x[:,0]); y[...]=7; return y
+y=np.reshape(x,-1,copy=True); y[...]=7; return y
+y=np.reshape(x,(-1,2),copy=False); y[...]=7; return y
+y=x.reshape((2,-1),order='F'); y[0]=7; return y
+y=x.T.reshape((2,-1),order='A'); y[0]=7; return y
+y=x.ravel('F'); y[:3]=7; return y
+y=x.ravel('A'); y[:3]=7; return y
+y=x.T.ravel('K'); y[:3]=7; return y
+y=x.T.flatten('F'); y[:3]=7; return y
+x.imag[0]=1; return x
+y=np.array(3.); y+=x[0,0]; return y
+y=np.asarray(np.float32(3)); y[...]=x[0,0]; return y
 x.sort(); return x
 x.sort(0); return x
 x.partition(2); return x
