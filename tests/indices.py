@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from numfuse.compiler.staged import view_through
+from numfuse.compiler.tree import unflatten
 
 import numfuse as nf
 
@@ -159,6 +160,8 @@ def evaluated(function: Any, *arguments: Any) -> Any:
     for check, flag in zip(traced.checks, results[len(results) - len(traced.checks) :], strict=True):
         if flag:
             raise check.failure(traced.graph, dict(zip(traced.graph.inputs, inputs, strict=True)))
+    if not traced.outputs:  # known while tracing
+        return unflatten(traced.tree, iter(()))[0]
     (output,) = traced.outputs
     value = results[output.result] if output.result is not None else arguments[output.leaf]
     value = view_through(value, output.steps)

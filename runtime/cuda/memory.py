@@ -106,11 +106,11 @@ def _store(width: int) -> Any:
 
 def _vector_pointer(context: Any, builder: ir.IRBuilder, element: Any, width: int, pointer: Any) -> tuple[Any, int]:
     """`pointer` as one to a vector of `width` elements, and its alignment; complex numbers move as pairs
-    of floats, and what is smaller than 32 bits as words of those."""
+    of floats, and bytes as words of 32 bits."""
     size = element.bitwidth // 8
     kind = context.get_data_type(element)
-    if size < 4 and width * size % 4 == 0:
-        kind, width, size = I32, width * size // 4, 4
+    if size == 1 and width % 4 == 0:
+        kind, width, size = I32, width // 4, 4
     elif isinstance(element, types.Complex):
         kind, width = (FLOAT if size == 8 else DOUBLE), 2 * width
         size //= 2
