@@ -41,7 +41,7 @@ class Way:
     """A library with its cache as it is: `empty`, `filled`, or `none` where it has none or is not told to have one."""
 
     title: str
-    library: str
+    package: str
     cache: str = "none"
 
 
@@ -84,11 +84,11 @@ def start(way: Way, argument: Path, folder: Path, checksum: float) -> dict[str, 
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["JAX_PLATFORMS"] = "cpu"
     if way.cache != "none":
-        kept = folder / way.library if way.cache == "filled" else Path(tempfile.mkdtemp(dir=folder))
-        environment |= {CACHE[way.library]: str(kept), **(ALWAYS_CACHE if way.library == "jax" else {})}
+        kept = folder / way.package if way.cache == "filled" else Path(tempfile.mkdtemp(dir=folder))
+        environment |= {CACHE[way.package]: str(kept), **(ALWAYS_CACHE if way.package == "jax" else {})}
     begin = time.perf_counter()
     child = subprocess.Popen(
-        [sys.executable, str(CHILD), way.library, str(argument)],
+        [sys.executable, str(CHILD), way.package, str(argument)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert child.stdout is not None
@@ -107,7 +107,7 @@ def primed(ways: Sequence[Way], argument: Path, folder: Path, checksum: float) -
     """Starts each once, which fills the caches. Returns those that work, and why the others do not."""
     working, left_out = [], {}
     for way in ways:
-        if importlib.util.find_spec(way.library) is None:
+        if importlib.util.find_spec(way.package) is None:
             left_out[way.title] = "not installed"
             continue
         measure.progress(f"first run: {way.title}")
@@ -135,7 +135,7 @@ def measured(ways: Sequence[Way], argument: Path, folder: Path, checksum: float,
         parts = {
             part: measure.timing([taken[way.title][part] for taken in rounds]) for part in ("total", "first", "again")
         }
-        lines.append({"title": way.title, "library": way.library, "cache": way.cache, "seconds": parts})
+        lines.append({"title": way.title, "package": way.package, "cache": way.cache, "seconds": parts})
     return {"rows": lines, "rounds": options.repeat, "others_share_of_a_core": others, "rounds_dropped": dropped}
 
 

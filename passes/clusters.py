@@ -27,7 +27,7 @@ class Cluster:
         self.outputs: dict[Node, Indices] = {}
         self.rows: tuple[Axis, ...] | None = None
         self.axes: list[Axis] = []
-        self.library: Node | None = None
+        self.call: Node | None = None
         self.store: Indices | None = None
         """For a cluster that writes into an array's memory in place, where in that array its elements go."""
 

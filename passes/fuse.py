@@ -175,7 +175,7 @@ class Fuser:
         readers = list(self._merged_demands(node))
         if node.inputs:
             home = self.clusters.new()
-            home.library = node
+            home.call = node
             self._store(node, home, readers)
             for source in node.inputs:
                 if not is_scalar(source):
@@ -209,7 +209,7 @@ class Fuser:
         return self._current_demands(node) if merged else demands
 
     def _mergeable(self, one: Cluster, other: Cluster) -> bool:
-        if one.library or other.library or one.store or other.store or len(one.nodes) + len(other.nodes) > LARGEST:
+        if one.call or other.call or one.store or other.store or len(one.nodes) + len(other.nodes) > LARGEST:
             return False
         if one.rows is None and other.rows is None:
             if set(one.axes) != set(other.axes):
@@ -299,7 +299,7 @@ class Fuser:
 
     def _refused(self, node: Node, cluster: Cluster, places: Places) -> str:
         """Why `node` is not computed in `cluster` at these indices; empty where it is."""
-        if cluster.library:
+        if cluster.call:
             return "a library call reads whole arrays"
         if len(cluster.nodes) >= LARGEST and node.inputs:  # a source is no work, but something to read
             return f"the kernel has {LARGEST} operations already"

@@ -27,8 +27,8 @@ def outline(graph: Graph, clusters: ClusterGraph, position: Mapping[Node, int]) 
         return new[node]
 
     for cluster in clusters.in_order(position):
-        if cluster.library is not None:
-            call = cluster.library
+        if cluster.call is not None:
+            call = cluster.call
             new[call] = emit(call.with_inputs(tuple([value_of(source) for source in call.inputs])))
             continue
         body, read = _body(cluster, graph.name, position)

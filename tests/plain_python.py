@@ -8,7 +8,7 @@ import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program
 from numfuse.compiler.ops import operator
 from numfuse.runtime.cuda.simulator import Pointer, pointer_to
-from numfuse.runtime.library import call_library
+from numfuse.runtime.library_call import call_library
 from numfuse.runtime.reference import run_as_python
 
 

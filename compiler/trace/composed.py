@@ -10,7 +10,7 @@ import numpy as np
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
 from numfuse.compiler.trace.errors import UnsupportedFunction
-from numfuse.compiler.trace.library import call
+from numfuse.compiler.trace.library_calls import call
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import concatenate, normalize, ravel
 from numfuse.compiler.trace.ufuncs import as_array

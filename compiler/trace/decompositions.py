@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import UnsupportedFunction
-from numfuse.compiler.trace.library import along, call
+from numfuse.compiler.trace.library_calls import along, call
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import reshape
 from numfuse.compiler.trace.ufuncs import as_array, store

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.trace import library, shapes
+from numfuse.compiler.trace import library_calls, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
@@ -74,8 +74,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "copy": lambda self, order="C": fresh(self.recorder, self.node, self.scalar),
     "fill": fill,
     "view": view,
-    "sort": library.in_place("sort"),
-    "partition": library.in_place("partition"),
+    "sort": library_calls.in_place("sort"),
+    "partition": library_calls.in_place("partition"),
     "compress": lambda self, condition, axis=None, out=None: FUNCTIONS[np.compress](self.recorder, condition, self, axis, out),
     "byteswap": swap_bytes,
 }  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from numfuse.compiler.trace import (
     composed,
     decompositions,
-    library,
+    library_calls,
     linalg,
     masks,
     nans,
@@ -229,8 +229,8 @@ SHAPED_BY_VALUES = {
 WRITES_FILES = {np.save, np.savez, np.savez_compressed, np.savetxt}
 
 FUNCTIONS: dict[Any, Implementation] = {
-    **library.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS, np.einsum: einsum,
-    **take.FUNCTIONS, np.nonzero: masks.nonzero, np.flatnonzero: masks.flatnonzero,
+    **library_calls.FUNCTIONS, **statistics.FUNCTIONS, **decompositions.FUNCTIONS, **nans.FUNCTIONS, **composed.FUNCTIONS,
+    **take.FUNCTIONS, np.einsum: einsum, np.nonzero: masks.nonzero, np.flatnonzero: masks.flatnonzero,
     # reductions
     np.sum: reductions.reduction(np.add), np.prod: reductions.reduction(np.multiply),
     np.max: reductions.extremum(np.maximum), np.min: reductions.extremum(np.minimum),

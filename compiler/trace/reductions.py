@@ -8,7 +8,7 @@ import numpy as np
 from numfuse.compiler.graph import Node
 from numfuse.compiler.index import kept_order, strides_of
 from numfuse.compiler.ops import operator, same_axes
-from numfuse.compiler.trace import library
+from numfuse.compiler.trace import library_calls
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
@@ -33,7 +33,7 @@ def ufunc_reduce(
     if ufunc not in REDUCTIONS:
         if where is not True or initial is not NOT_GIVEN:
             raise UnsupportedFunction(f"np.{ufunc.__name__}.reduce with initial= or where= is not supported")
-        return library.reduce(recorder, ufunc, array, axis, dtype, targets_of(out, 1)[0], keepdims)
+        return library_calls.reduce(recorder, ufunc, array, axis, dtype, targets_of(out, 1)[0], keepdims)
     if axis is None or (not array.ndim and axis in (0, -1)):  # NumPy lets a 0-d array have an axis here
         axes = same_axes(None, array.ndim)
     else:

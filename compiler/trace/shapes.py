@@ -317,7 +317,7 @@ def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
     k = normalize(axis, array.ndim)
     if not isinstance(repeats, (int, np.integer)):
         places = np.repeat(np.arange(array.shape[k]), repeats)  # traced counts have no values, and say so
-        return np.take(array, places, axis=k)  # type: ignore[call-overload, no-any-return]
+        return np.take(array, places, axis=k)  # type: ignore[return-value]
     apart = expand_dims(recorder, array, k + 1)
     spread = broadcast_to(recorder, apart, (*array.shape[: k + 1], int(repeats), *array.shape[k + 1 :]))
     return copy(
@@ -366,7 +366,7 @@ def pad(recorder: Recorder, array: Any, pad_width: Any, mode: Any = "constant", 
         before, after = zip(*widths, strict=True) if widths else ((), ())
         return fresh(recorder, recorder.make("pad", source.node, fill, before=tuple(before), after=tuple(after)))
     for axis, width in enumerate(widths):
-        places = np.pad(np.arange(source.shape[axis]), width, mode=mode)  # type: ignore[call-overload]
+        places = np.pad(np.arange(source.shape[axis]), width, mode=mode)
         source = take_runs(recorder, source, places, axis)
     return copy(recorder, source)
 

@@ -317,9 +317,9 @@ def ufunc_method(
         left = fresh(recorder, spread) if a.weak is None else a
         return call_ufunc(recorder, ufunc, (left, b), kwargs)
     if method in ("accumulate", "reduceat"):
-        from numfuse.compiler.trace import library
+        from numfuse.compiler.trace import library_calls
 
-        return getattr(library, method)(
+        return getattr(library_calls, method)(
             recorder, ufunc, *inputs, **{**kwargs, "out": targets_of(kwargs.get("out"), 1)[0]}
         )
     if method == "at":

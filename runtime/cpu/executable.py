@@ -21,7 +21,7 @@ from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu import threads
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
 from numfuse.runtime.cpu.threads import thread_count
-from numfuse.runtime.library import call_library
+from numfuse.runtime.library_call import call_library
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program
 from numfuse.compiler.ops import operator
-from numfuse.runtime.library import call_library
+from numfuse.runtime.library_call import call_library
 
 DEFAULT_ARCH = "sm_90"
 

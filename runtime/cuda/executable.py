@@ -10,7 +10,7 @@ from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, Vie
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import KINDS, Blas
 from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
-from numfuse.runtime.library import call_library
+from numfuse.runtime.library_call import call_library
 
 
 class CudaExecutable:
