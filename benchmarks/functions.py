@@ -36,6 +36,17 @@ def black_scholes(np: Any, price: Any, strike: Any, years: Any) -> tuple[Any, An
     return call, call - price + discounted
 
 
+def waves(np: Any, x: Any, y: Any) -> Any:
+    return np.exp(x) * np.sin(y) + np.cos(x) * np.log(y)
+
+
+def tanh_chain(np: Any, x: Any) -> Any:
+    """Twenty times one function after another."""
+    for _ in range(20):
+        x = np.tanh(x)
+    return x
+
+
 # -- rows, columns and all -----------------------------------------------------------------------------------------------
 
 
@@ -74,6 +85,13 @@ def jacobi(np: Any, u: Any) -> Any:
     return 0.2 * u[1:-1, 1:-1] + 0.2 * around
 
 
+def jacobi_steps(np: Any, u: Any) -> Any:
+    """Ten steps without damping; each loses the outermost points."""
+    for _ in range(10):
+        u = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:])
+    return u
+
+
 def accelerations(np: Any, position: Any, mass: Any) -> Any:
     """Of bodies that attract one another, softened at short distances."""
     apart = position[None, :, :] - position[:, None, :]
@@ -97,6 +115,7 @@ def torch_namespace(torch: Any) -> Any:
 
     class Namespace:
         exp, log, sqrt, tanh, abs, where = torch.exp, torch.log, torch.sqrt, torch.tanh, torch.abs, torch.where
+        sin, cos = torch.sin, torch.cos
 
         @staticmethod
         def maximum(x: Any, low: float) -> Any:

@@ -34,6 +34,10 @@ def _options(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arr
     return tuple(rng.uniform(low, high, size).astype(dtype) for low, high in ranges)
 
 
+def _positive(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arrays:
+    return tuple(rng.uniform(0.5, 2.0, size).astype(dtype) for _ in range(2))
+
+
 def _matrix_and_columns(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arrays:
     return (_normal(rng, size, dtype), *(_normal(rng, size[-1:], dtype) for _ in range(2)))
 
@@ -142,6 +146,8 @@ ROWS: tuple[Row, ...] = (
         expressions=_BLACK_SCHOLES, large=(64 * MILLION,)),
     Row("black-scholes-f64", "Black-Scholes call and put", f.black_scholes, _options, (4 * MILLION,), 1e-10, "f8",
         expressions=_BLACK_SCHOLES, large=(32 * MILLION,)),
+    Row("waves", "exp(x)*sin(y) + cos(x)*log(y)", f.waves, _positive, (4 * MILLION,), 1e-5,
+        expressions=("exp(x) * sin(y) + cos(x) * log(y)",), large=(64 * MILLION,)),
     Row("softmax", "softmax of rows", f.softmax, normals(1), (4096, 1024), 1e-7, large=(65536, 1024)),
     Row("layer-norm", "layer norm of rows", f.layer_norm, _matrix_and_columns, (4096, 1024), 1e-5, large=(65536, 1024)),
     Row("squared-distance", "sum((x - y)**2)", f.squared_distance, normals(2), (8 * MILLION,), 0.0,
@@ -151,6 +157,9 @@ ROWS: tuple[Row, ...] = (
     Row("mlp", "MLP, 3 layers", f.mlp, _network, (256, 512, 512, 512, 10), 1e-6),
     Row("jacobi", "5-point stencil by slices", f.jacobi, normals(1), (1024, 1024), 1e-6,
         expressions=_JACOBI, pieces=_neighbours, large=(8192, 8192)),
+    Row("jacobi-10", "10 steps of a 4-point stencil", f.jacobi_steps, normals(1), (1024, 1024), 1e-6, large=(8192, 8192)),
+    Row("tanh-small", "20 tanh, one after another", f.tanh_chain, normals(1), (1000,), 1e-6),
+    Row("tanh", "20 tanh, one after another", f.tanh_chain, normals(1), (4 * MILLION,), 1e-6, large=(64 * MILLION,)),
     Row("n-body", "N-body accelerations", f.accelerations, _bodies, (1000,), 1e-8, "f8"),
 )  # fmt: skip
 
