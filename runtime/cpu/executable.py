@@ -18,8 +18,7 @@ from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache, versions
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu import threads
-from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
+from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
 from numfuse.runtime.cpu.threads import thread_count
 from numfuse.runtime.library_call import call_library
 
@@ -28,9 +27,9 @@ Run = Callable[[Arrays], None]
 
 BYTES_PER_SECOND, FLOPS_PER_SECOND = 25e9, 20e9
 """A cautious guess at one core, to tell kernels that are worth sharing from those that are not."""
-SHARED_SECONDS = 200e-6
-"""A kernel that takes one core less than this is not worth waking another for."""
-PIECE_SECONDS = 20e-6
+SHARED_SECONDS = 40e-6
+"""A kernel that takes one core less than this is not shared: waking a thread that sleeps takes about as long."""
+PIECE_SECONDS = 5e-6
 HELD_SECONDS = 20e-6
 """A kernel that takes less than this keeps the GIL: releasing it costs more than it gives."""
 
@@ -200,18 +199,12 @@ def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
     seconds = seconds_of(kernel) * (1.0 if phase is kernel.phases[0] else 0.01)
     if seconds < SHARED_SECONDS or count == 1 or thread_count() == 1:
-        return serial_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
+        return kernel_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
     pieces = max(2, min(count, 4 * thread_count(), int(seconds / PIECE_SECONDS)))
-    call = range_launcher(address, len(numbers))
-
-    def run(values: Arrays) -> None:
-        addresses = [values[number].ctypes.data + start for number, start in zip(numbers, offsets, strict=True)]
-        threads.run(call, count, pieces, tuple(addresses))
-
-    return run
+    return kernel_run(shared_launcher(address, offsets, count, pieces), numbers)
 
 
-def serial_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
+def kernel_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
     if len(numbers) == 2:
         first, second = numbers
         return lambda values: launch(values[first], values[second])
