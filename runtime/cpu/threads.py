@@ -2,8 +2,9 @@
 
 They live in machine code made here from LLVM IR, and never hold the GIL. A thread that has finished looks out for the next kernel for some
 tens of microseconds, since functions have several and programs call them again and again; then it sleeps on a lock of Python's. The
-calling thread works too, and takes pieces until none are left, so it never waits for a thread that is slow to wake. One kernel is shared at a
-time: a caller that finds the threads taken by another caller's kernel runs its own alone.
+calling thread works too. Each takes the pieces of its own share in order, since memory is read fastest so, and then those that are left
+of the others', so that none waits for a thread that is slow to wake. One kernel is shared at a time: a caller that finds the threads taken by
+another caller's kernel runs its own alone.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from numfuse.runtime.cpu.compile import load_ir
 
 _LINE = 128
 """Bytes between words that different threads write, so that they lie in different cache lines."""
-_TAKEN, _OPEN, _ACTIVE, _NEXT, _TASK, HELPERS, _SLEEPERS = (_LINE * k for k in range(7))
-LOOKS = 1500
-"""How often a thread that has nothing to do looks for work before it sleeps: some 40 us where a pause takes 25 ns."""
+_TAKEN, _OPEN, _ACTIVE, _TASK, HELPERS, _SEATS = (_LINE * k for k in range(6))
+_SEAT = 2 * _LINE
+"""Each thread has a seat, the caller the first: whether it sleeps, its lock, and in the second line the next piece of its share."""
+LOOKS, YIELDS = 1500, 3000
+"""How often a thread that has nothing to do looks for work: some 40 us at a stretch, then giving way to other threads between
+two looks, some 1 ms. Then it sleeps: on a virtual machine, waking it costs the caller 50 us."""
 
 PAUSES = dict.fromkeys(("x86_64", "amd64"), "call void @llvm.x86.sse2.pause()") | dict.fromkeys(
     ("aarch64", "arm64"), "call void @llvm.aarch64.hint(i32 1)"
@@ -42,7 +46,7 @@ class Pool:
 
     def __init__(self) -> None:
         helpers = thread_count() - 1
-        self.memory = ctypes.create_string_buffer(_SLEEPERS + _LINE * (helpers + 1))
+        self.memory = ctypes.create_string_buffer(_SEATS + _SEAT * (helpers + 1) + _LINE)
         self.address = -(-ctypes.addressof(self.memory) // _LINE) * _LINE
         self.starting = threading.Lock()
 
@@ -53,12 +57,15 @@ class Pool:
             allocate = ctypes.pythonapi.PyThread_allocate_lock
             allocate.restype = ctypes.c_void_p
             while started.value < thread_count() - 1:
-                place = self.address + _SLEEPERS + _LINE * started.value
-                ctypes.c_void_p.from_address(place + 8).value = lock = allocate()
+                number = started.value + 1
+                seat = self.address + _SEATS + _SEAT * number
+                ctypes.c_void_p.from_address(seat + 8).value = lock = allocate()
                 ctypes.pythonapi.PyThread_acquire_lock(ctypes.c_void_p(lock), 1)
-                name = f"numfuse-{started.value + 1}"
-                threading.Thread(target=_serve(), args=(self.address, place), name=name, daemon=True).start()
-                started.value += 1
+                serve = threading.Thread(
+                    target=_serve(), args=(self.address, number), name=f"numfuse-{number}", daemon=True
+                )
+                serve.start()
+                started.value = number
 
     def forget(self) -> None:
         """In a child of the process that started the threads: there are none, and no kernel is being shared."""
@@ -75,7 +82,7 @@ def pool() -> Pool:
 
 
 def _serve() -> ctypes._CFuncPtr:
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(_code()[0])
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(_code()[0])
 
 
 def share_code() -> int:
@@ -101,15 +108,15 @@ _WORDS = (
     _at("taken", "%pool", _TAKEN)
     + _at("open", "%pool", _OPEN)
     + _at("active", "%pool", _ACTIVE)
-    + _at("next", "%pool", _NEXT)
     + _at("call_at", "%pool", _TASK)
     + _at("kernel_at", "%pool", _TASK + 8)
     + _at("count_at", "%pool", _TASK + 16)
     + _at("pieces_at", "%pool", _TASK + 24)
     + _at("addresses_at", "%pool", _TASK + 32)
+    + _at("shares_at", "%pool", _TASK + 40)
     + _at("helpers_at", "%pool", HELPERS)
     + _at("number_at", "%pool", HELPERS + 8)
-    + _at("sleepers", "%pool", _SLEEPERS)
+    + _at("seats", "%pool", _SEATS)
 )
 
 _IR = f"""
@@ -117,8 +124,8 @@ declare i32 @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i32 @YIELD()
 
-; takes pieces of the open task, until none are left
-define internal void @work(ptr %pool) {{
+; takes pieces of the open task, those of the thread's own share first, until none are left
+define internal void @work(ptr %pool, i64 %me) {{
 start:
 {_WORDS}
   %call = load ptr, ptr %call_at
@@ -126,11 +133,29 @@ start:
   %count = load i64, ptr %count_at
   %pieces = load i64, ptr %pieces_at
   %addresses = load ptr, ptr %addresses_at
+  %shares = load i64, ptr %shares_at
+  br label %each
+each:
+  %k = phi i64 [ 0, %start ], [ %k_next, %none_left ]
+  %k_next = add i64 %k, 1
+  %more_shares = icmp slt i64 %k, %shares
+  br i1 %more_shares, label %share, label %done
+share:
+  %whose = add i64 %me, %k
+  %t = urem i64 %whose, %shares
+  %place = mul i64 %t, {_SEAT}
+  %next_place = add i64 %place, {_LINE}
+  %next = getelementptr i8, ptr %seats, i64 %next_place
+  %first_times = mul i64 %t, %pieces
+  %first = udiv i64 %first_times, %shares
+  %last_times = add i64 %first_times, %pieces
+  %last = udiv i64 %last_times, %shares
   br label %take
 take:
-  %piece = atomicrmw add ptr %next, i64 1 seq_cst
-  %more = icmp slt i64 %piece, %pieces
-  br i1 %more, label %run, label %done
+  %taken_before = atomicrmw add ptr %next, i64 1 seq_cst
+  %piece = add i64 %first, %taken_before
+  %more = icmp slt i64 %piece, %last
+  br i1 %more, label %run, label %none_left
 run:
   %before = mul i64 %count, %piece
   %lo = udiv i64 %before, %pieces
@@ -138,14 +163,18 @@ run:
   %hi = udiv i64 %after, %pieces
   call void %call(ptr %kernel, i64 %lo, i64 %hi, ptr %addresses)
   br label %take
+none_left:
+  br label %each
 done:
   ret void
 }}
 
-; what a thread of the pool does for ever. `sleeper` is its own: whether it sleeps, and its lock
-define void @numfuse_serve(ptr %pool, ptr %sleeper) {{
+; what a thread of the pool does for ever
+define void @numfuse_serve(ptr %pool, i64 %me) {{
 start:
 {_WORDS}
+  %place = mul i64 %me, {_SEAT}
+  %sleeper = getelementptr i8, ptr %seats, i64 %place
   %lock_at = getelementptr i8, ptr %sleeper, i64 8
   %lock = load ptr, ptr %lock_at
   br label %awake
@@ -153,7 +182,7 @@ awake:
   %seen = phi i64 [ 0, %start ], [ %seen_asleep, %asleep ], [ %number, %leave ]
   br label %look
 look:
-  %looks = phi i64 [ 0, %awake ], [ %looked, %again ]
+  %looks = phi i64 [ 0, %awake ], [ %looked, %again ], [ %looked, %make_way ]
   %number = load atomic i64, ptr %open seq_cst, align 8
   %some = icmp ne i64 %number, 0
   %other = icmp ne i64 %number, %seen
@@ -163,7 +192,11 @@ again:
   PAUSE
   %looked = add i64 %looks, 1
   %patient = icmp slt i64 %looked, {LOOKS}
-  br i1 %patient, label %look, label %lie_down
+  br i1 %patient, label %look, label %make_way
+make_way:
+  %yielded = call i32 @YIELD()
+  %waiting = icmp slt i64 %looked, {LOOKS + YIELDS}
+  br i1 %waiting, label %look, label %lie_down
 lie_down:
   store atomic i64 1, ptr %sleeper seq_cst, align 8
   %late = load atomic i64, ptr %open seq_cst, align 8
@@ -187,7 +220,7 @@ join:
   %in_time = icmp eq i64 %still, %number
   br i1 %in_time, label %help, label %leave
 help:
-  call void @work(ptr %pool)
+  call void @work(ptr %pool, i64 %me)
   br label %leave
 leave:
   %left = atomicrmw sub ptr %active, i64 1 seq_cst
@@ -209,23 +242,35 @@ publish:
   store i64 %count, ptr %count_at
   store i64 %pieces, ptr %pieces_at
   store ptr %addresses, ptr %addresses_at
-  store atomic i64 0, ptr %next seq_cst, align 8
+  %helpers = load i64, ptr %helpers_at
+  %threads = add i64 %helpers, 1
+  %many = icmp slt i64 %threads, %pieces
+  %shares = select i1 %many, i64 %threads, i64 %pieces
+  store i64 %shares, ptr %shares_at
+  br label %each_share
+each_share:
+  %t = phi i64 [ 0, %publish ], [ %t_next, %each_share ]
+  %t_next = add i64 %t, 1
+  %t_place = mul i64 %t, {_SEAT}
+  %next_place = add i64 %t_place, {_LINE}
+  %next = getelementptr i8, ptr %seats, i64 %next_place
+  store atomic i64 0, ptr %next monotonic, align 8
+  %other_shares = icmp slt i64 %t_next, %shares
+  br i1 %other_shares, label %each_share, label %announce
+announce:
   %last = load i64, ptr %number_at
   %number = add i64 %last, 1
   store i64 %number, ptr %number_at
   store atomic i64 %number, ptr %open seq_cst, align 8
-  %helpers = load i64, ptr %helpers_at
   br label %each
 each:
-  %k = phi i64 [ 0, %publish ], [ %k_next, %woken ]
+  %k = phi i64 [ 1, %announce ], [ %k_next, %woken ]
   %k_next = add i64 %k, 1
-  %is_helper = icmp slt i64 %k, %helpers
-  %is_needed = icmp slt i64 %k_next, %pieces
-  %is_wanted = and i1 %is_helper, %is_needed
+  %is_wanted = icmp slt i64 %k, %shares
   br i1 %is_wanted, label %wake, label %own_share
 wake:
-  %place = mul i64 %k, {_LINE}
-  %sleeper = getelementptr i8, ptr %sleepers, i64 %place
+  %place = mul i64 %k, {_SEAT}
+  %sleeper = getelementptr i8, ptr %seats, i64 %place
   %roused = cmpxchg ptr %sleeper, i64 1, i64 0 seq_cst seq_cst
   %slept = extractvalue {{ i64, i1 }} %roused, 1
   br i1 %slept, label %release, label %woken
@@ -237,7 +282,7 @@ release:
 woken:
   br label %each
 own_share:
-  call void @work(ptr %pool)
+  call void @work(ptr %pool, i64 0)
   store atomic i64 0, ptr %open seq_cst, align 8
   br label %wait
 wait:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import threading
 
-import numfuse as nf
 import numpy as np
 import pytest
+
+import numfuse as nf
 
 START = """
 import os, sys, threading
