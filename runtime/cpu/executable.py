@@ -19,6 +19,7 @@ from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache, versions
 from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
+from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
 from numfuse.runtime.library_call import call_library
 
@@ -81,7 +82,7 @@ class Executable:
         self.results = list(zip(program.results, program.copied, strict=True))
         self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
-            (k, v.shape, v.dtype)
+            (k, allocator(v.shape, v.dtype))
             for k, v in enumerate(program.values)
             if v.place == "result" and k not in program.donated
         ]
@@ -103,8 +104,8 @@ class Executable:
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         values = self._take_workspace()
         values[: self.arguments] = arguments
-        for number, shape, dtype in self.fresh:
-            values[number] = np.empty(shape, dtype)
+        for number, allocate in self.fresh:
+            values[number] = allocate()
         for number, argument in self.program.donated.items():
             values[number] = values[argument]
         with np.errstate(all="ignore") if self.calls_numpy else nullcontext():
@@ -131,7 +132,7 @@ class Executable:
         kernel = steps[0].kernel
         if len(kernel.phases) != 1 or seconds_of(kernel) > HELD_SECONDS:
             return None
-        (phase,), ((result, shape, dtype),) = kernel.phases, self.fresh
+        (phase,), ((result, allocate),) = kernel.phases, self.fresh
         order = [self.arguments if number == result else self.program.values[number].number for number in phase.values]
         if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
             return None
@@ -140,7 +141,7 @@ class Executable:
             phase.extents["count"],
             specs,
             order,
-            partial(np.empty, shape, dtype),
+            allocate,
             byte_offsets(phase),
         )
 
