@@ -151,6 +151,7 @@ NAMES: dict[str, Any] = {
             modf_fraction,
             frexp_mantissa,
             frexp_exponent,
+            opaque,
             fold_add,
             fold_multiply,
             half,

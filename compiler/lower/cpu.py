@@ -135,7 +135,8 @@ class CpuPrinter(Printer):
         """Gives the fill of `maximum(best, x if mask else -inf)` a name and a value that LLVM does not know: it would put the maximum under
         the mask, and compute one element after the other."""
         value, identity = gathered.value, gathered.identity
-        if gathered.combine not in ("maximum", "minimum") or value.node is None or value.node.op != "where":
+        masked = value.node is not None and value.node.op == "where"
+        if gathered.combine not in ("maximum", "minimum") or kind_of(value.dtype) != "f" or not masked:
             return
         for arm in value.args[1:]:
             if arm.kind == "constant" and arm.constant == identity and arm not in self.texts:
