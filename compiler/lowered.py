@@ -124,7 +124,7 @@ def lower_graph(
     with without_collector():
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
         graph = optimize(graph, target, trail=trail, given=written)
-        program = lower(graph, layouts, target.print_kernel)
+        program = lower(graph, layouts, target.print_kernel, target.takes_arrays)
         if target.finish is not None:
             target.finish(program)
     if log.wanted("passes"):
@@ -210,12 +210,17 @@ class Compiled:
         }
 
     def memory_analysis(self) -> dict[str, int]:
-        """Bytes of the `arguments`, `results` and `constants`, of the `workspace` that intermediates share, of results in `donated`
-        arguments (which count once), and the `peak` of all of them."""
+        """Bytes of the `arguments`, `results` and `constants`, of the arrays that `library` calls make (on the CPU; results among them), of the
+        `workspace` that other intermediates share, of results in `donated` arguments (which count once), and the `peak` of all of them."""
         program = self.lowered.program
         size = {
             place: sum(value.nbytes for value in program.values if value.place == kind)
-            for place, kind in (("arguments", "argument"), ("results", "result"), ("constants", "constant"))
+            for place, kind in (
+                ("arguments", "argument"),
+                ("results", "result"),
+                ("constants", "constant"),
+                ("library", "library"),
+            )
         }
         size["workspace"] = program.workspace
         size["donated"] = sum(program.values[result].nbytes for result in program.donated)

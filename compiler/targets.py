@@ -26,6 +26,8 @@ class Target:
     print_kernel: PrintKernel
     finish: Callable[[Program], None] | None = None
     """A last look at the program."""
+    takes_arrays: bool = False
+    """Whether the arrays that library calls make are in memory that kernels read."""
 
 
 def work_of(body: Graph) -> dict[Node, int]:
@@ -98,7 +100,14 @@ def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]
     return all(readers[number] == 2 and number in second.phases[0].values for number in partial)
 
 
-CPU = Target("cpu", Machine(few_rows=4, row_bytes=512 * 1024), few=8, print_kernel=print_for_cpu, finish=join_phases)
+CPU = Target(
+    "cpu",
+    Machine(few_rows=4, row_bytes=512 * 1024),
+    few=8,
+    print_kernel=print_for_cpu,
+    finish=join_phases,
+    takes_arrays=True,
+)
 
 
 CUDA = Target("cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, print_kernel=print_for_cuda)

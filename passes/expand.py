@@ -1,6 +1,7 @@
 """Writes operators that no kernel has as ones that kernels have.
 
-argmax and argmin become a maximum and the least place that holds it. The product of two vectors becomes a sum of products, and so does
+argmax and argmin become a maximum and the least place that holds it. np.fmax and np.fmin of an axis become a maximum of what is no NaN, and a test whether
+there is any: LLVM's own loops for them stop at the first NaN, and some stop the compiler. The product of two vectors becomes a sum of products, and so does
 that of a computed matrix and a vector, where nothing else reads the matrix, so that it is never put in memory.
 """
 
@@ -13,13 +14,17 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.reductions import highest, lowest
 from numfuse.compiler.types import kind_of
 
 Emit = Callable[[Node], Node]
 
+WITHOUT_NAN = {"fmax_reduce": ("max", "fmax", lowest), "fmin_reduce": ("min", "fmin", highest)}
+EXPANDED = {"argmax", "argmin", "matmul", *WITHOUT_NAN}
+
 
 def expand(graph: Graph) -> Graph:
-    if not any(node.op in ("argmax", "argmin", "matmul") for node in graph.nodes):
+    if not any(node.op in EXPANDED for node in graph.nodes):
         return graph
     readers = Counter(
         seen_through(source) for node in graph.nodes if operator(node.op).kind != "view" for source in node.inputs
@@ -28,6 +33,8 @@ def expand(graph: Graph) -> Graph:
     def rule(node: Node, emit: Emit) -> Node:
         if node.op == "matmul":
             return _matmul(node, emit, readers)
+        if node.op in WITHOUT_NAN:
+            return _extremum_without_nan(node, emit)
         return _arg_extremum(node, emit) if node.op in ("argmax", "argmin") else node
 
     return rewrite(graph, rule)
@@ -50,6 +57,19 @@ def _arg_extremum(node: Node, emit: Emit) -> Node:
     beyond = emit(constant(dtype.type(source.shape[axis])))
     least = do("min", do("where", is_best, places, beyond), axis=(axis,))
     return make("astype", (least,), node.where, dtype=node.dtype)
+
+
+def _extremum_without_nan(node: Node, emit: Emit) -> Node:
+    (source,), axis = node.inputs, node.params["axis"]
+    reduce, ufunc, furthest = WITHOUT_NAN[node.op]
+    if kind_of(source.dtype) != "f":
+        return make(reduce, (source,), node.where, axis=axis)
+    numbers = emit(make("equal", (source, source), node.where))
+    present = emit(make("any", (numbers,), node.where, axis=axis))
+    limit = emit(constant(source.dtype.type(furthest(source.dtype))))
+    bounded = emit(make(ufunc, (source, limit), node.where))
+    best = emit(make(reduce, (bounded,), node.where, axis=axis))
+    return make("where", (present, best, emit(constant(source.dtype.type(np.nan)))), node.where)
 
 
 def _matmul(node: Node, emit: Emit, readers: Counter[Node]) -> Node:

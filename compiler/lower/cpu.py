@@ -17,7 +17,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from numfuse.compiler.index import Axis, Index
-from numfuse.compiler.kernel import Kernel, Loop, Store, Value
+from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Store, Value
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 from numfuse.compiler.types import NARROW, kind_of
@@ -96,6 +96,7 @@ class CpuPrinter(Printer):
             totals.append(name)
             self.line(f"{name} = {initial(gathered.identity, gathered.result.dtype)}")
             self.texts[gathered.result] = Text(name)
+            self.hide_fill(gathered)
         axes = self.kernel.loops_over(loop.axes)
         opened = self.depth
         for axis in axes[:-1]:
@@ -129,6 +130,19 @@ class CpuPrinter(Printer):
         for gathered, total in zip(loop.accumulators, totals, strict=True):
             if gathered.result.dtype in NARROW:
                 self.line(f"{total} = {NARROW[gathered.result.dtype]}({total})")
+
+    def hide_fill(self, gathered: Accumulator) -> None:
+        """Gives the fill of `maximum(best, x if mask else -inf)` a name and a value that LLVM does not know: it would put the maximum under
+        the mask, and compute one element after the other."""
+        value, identity = gathered.value, gathered.identity
+        masked = value.node is not None and value.node.op == "where"
+        if gathered.combine not in ("maximum", "minimum") or kind_of(value.dtype) != "f" or not masked:
+            return
+        for arm in value.args[1:]:
+            if arm.kind == "constant" and arm.constant == identity and arm not in self.texts:
+                name = self.names.new("fill", numbered=True)
+                self.line(f"{name} = opaque({initial(identity, arm.dtype)})")
+                self.texts[arm] = Text(name)
 
     def end(self, loop: Loop, axis: Axis) -> str:
         if loop.limit is None or axis.number != loop.axes[0].number:

@@ -175,7 +175,7 @@ class Names:
 RESERVED = frozenset(
     {
         *OPERATORS, "range", "min", "max", "abs", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
-        "uint64", "bool_", "complex64", "complex128", "inf", "nan", "lo", "hi", "local",
+        "uint64", "bool_", "complex64", "complex128", "inf", "nan", "lo", "hi", "local", "fold_add", "fold_multiply", "opaque",
         *(f"{way}{name}" for way in ("", "to_", "from_") for name in ("half", *ML_DTYPES)),
         *re.findall(r"[a-z_]\w+(?=\()", " ".join(code for row in OPERATORS.values() for code in row.code.values())),
     }

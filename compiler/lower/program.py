@@ -14,7 +14,9 @@ from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.expressions import Names
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
-from numfuse.compiler.types import Shape, size_of
+from numfuse.compiler.types import Shape, Spec, size_of
+
+Place = Literal["argument", "result", "workspace", "constant", "view", "library"]
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,11 @@ class Layout:
 
 @dataclass
 class Value:
-    """An array of the program. `place`: an argument, a result, a stretch of the workspace, a constant, or a view."""
+    """An array of the program. `place`: an argument, a result, a stretch of the workspace, a constant, a view, or an array that a library call
+    makes, which may be a result or not."""
 
     node: Node
-    place: Literal["argument", "result", "workspace", "constant", "view"]
+    place: Place
     number: int = 0
     """Which argument or result; for the workspace, the offset in bytes."""
 
@@ -89,11 +92,12 @@ class KernelStep:
 @dataclass
 class LibraryStep:
     """A call of the operator's library function: NumPy's, or on a GPU cuBLAS's where it has it. `outputs`: None for a result
-    that nobody reads."""
+    that nobody reads; `specs`: of all results."""
 
     node: Node
     inputs: list[int]
     outputs: list[int | None]
+    specs: list[Spec]
 
 
 @dataclass
@@ -123,7 +127,7 @@ class Program:
     layouts: dict[int, Layout | None] = field(default_factory=dict)
     """How each argument lies in memory (None: in C order)."""
     donated: dict[int, int] = field(default_factory=dict)
-    """For each result that is written into the memory of an argument, that argument."""
+    """For each result that is written into the memory of an argument, or of an array that a library call makes, that value."""
 
     @property
     def kernels(self) -> list[LoweredKernel]:
@@ -157,8 +161,11 @@ PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, So
 
 
 class Lowering:
-    def __init__(self, graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> None:
+    def __init__(
+        self, graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel, takes_arrays: bool
+    ) -> None:
         self.graph = graph
+        self.takes_arrays = takes_arrays
         self.layouts = dict(zip(graph.inputs, layouts, strict=True))
         self.print_kernel = print_kernel
         self.values: list[Value] = []
@@ -202,9 +209,7 @@ class Lowering:
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
 
-    def _add(
-        self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0
-    ) -> int:
+    def _add(self, node: Node, place: Place, number: int = 0) -> int:
         self.number[node] = len(self.values)
         self.holds[self.number[node]] = node
         self.values.append(Value(node, place, number))
@@ -226,13 +231,16 @@ class Lowering:
         return [node] if count == 1 else [self.gets.get((node, place)) for place in range(count)]
 
     def _library(self, node: Node, results: dict[Node, int]) -> None:
+        def place(output: Node) -> Place:
+            if self.takes_arrays and not writes_in_place(node):
+                return "library"
+            return "result" if output in results else "workspace"
+
         numbers = [
-            None
-            if output is None
-            else self._add(output, "result" if output in results else "workspace", results.get(output, 0))
+            None if output is None else self._add(output, place(output), results.get(output, 0))
             for output in self._outputs(node)
         ]
-        self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], numbers))
+        self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], numbers, results_of(node)))
 
     def _kernel(self, node: Node, results: dict[Node, int]) -> None:
         body = node.params["body"]
@@ -298,23 +306,34 @@ class Lowering:
 
     def _plan(self, program: Program) -> int:
         """Gives each intermediate its place in the workspace."""
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        origin: dict[int, int] = {}
-        for place, step in enumerate(program.steps):
-            for number in touched(step):
-                number = origin.get(number, number)
-                first.setdefault(number, place)
-                last[number] = place
-            if isinstance(step, ViewStep):
-                origin[step.output] = origin.get(step.input, step.input)
-        for number in program.results:
-            last[origin.get(number, number)] = len(program.steps)
+        first, last = lifetimes(program)
         kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
         offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
         for number, offset in zip(kept, offsets, strict=True):
             program.values[number].number = offset
         return size
+
+
+def lifetimes(program: Program) -> tuple[dict[int, int], dict[int, int]]:
+    """For each value that is no view, the first and the last step that touches it or a view of it; for results the end."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    origin: dict[int, int] = {}
+    for place, step in enumerate(program.steps):
+        for number in touched(step):
+            number = origin.get(number, number)
+            first.setdefault(number, place)
+            last[number] = place
+        if isinstance(step, ViewStep):
+            origin[step.output] = origin.get(step.input, step.input)
+    for number in program.results:
+        last[origin.get(number, number)] = len(program.steps)
+    return first, last
+
+
+def writes_in_place(node: Node) -> bool:
+    """Whether a library call can be told where to put its result, as ufuncs can."""
+    return isinstance(operator(node.op).reference, np.ufunc) and not node.params
 
 
 def _shared(program: Program) -> list[bool]:
@@ -377,6 +396,9 @@ def _identifier(name: str) -> str:
     return name if name.isidentifier() and not name.startswith("_") else "kernel"
 
 
-def lower(graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> Program:
-    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned)."""
-    return Lowering(graph, layouts, print_kernel).run()
+def lower(
+    graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel, takes_arrays: bool = False
+) -> Program:
+    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
+    makes is taken as it is, and needs no place of its own."""
+    return Lowering(graph, layouts, print_kernel, takes_arrays).run()

@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, ViewStep
+from numfuse.compiler.lower.program import (
+    KernelStep,
+    LibraryStep,
+    LoweredKernel,
+    Phase,
+    Program,
+    ViewStep,
+    lifetimes,
+    writes_in_place,
+)
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
@@ -21,7 +29,7 @@ from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
 from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
@@ -93,24 +101,30 @@ class Executable:
             if v.place == "constant"
         }
         self.lasting_views = _lasting_views(program)
-        steps = [step for step in program.steps if step not in self.lasting_views]
-        self.runs = [run for step in steps for run in self._runs(step, fastmath)]
+        self.donated = {number: k for number, k in program.donated.items() if program.values[k].place == "argument"}
+        heirs = {k: number for number, k in program.donated.items() if number not in self.donated}
+        done = _done_with(program)
+        self.runs: list[Run] = []
+        for place, step in enumerate(program.steps):
+            if step not in self.lasting_views:
+                self.runs += self._runs(step, fastmath)
+                self.runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
+            if place in done:
+                self.runs.append(drop_run(done[place]))
         kept = {step.output for step in self.lasting_views}
         self.passing = [
-            k for k, v in enumerate(program.values) if v.place in ("argument", "result", "view") and k not in kept
+            k for k, v in enumerate(program.values) if v.place not in ("workspace", "constant") and k not in kept
         ]
-        self.calls_numpy = any(isinstance(step, LibraryStep) for step in steps)
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         values = self._take_workspace()
         values[: self.arguments] = arguments
         for number, allocate in self.fresh:
             values[number] = allocate()
-        for number, argument in self.program.donated.items():
+        for number, argument in self.donated.items():
             values[number] = values[argument]
-        with np.errstate(all="ignore") if self.calls_numpy else nullcontext():
-            for run in self.runs:
-                run(values)
+        for run in self.runs:
+            run(values)
         results = [values[number].copy() if copied else values[number] for number, copied in self.results]
         self._give_back(values)
         return results
@@ -223,6 +237,42 @@ def _lasting_views(program: Program) -> list[ViewStep]:
     return views
 
 
+def _done_with(program: Program) -> dict[int, list[int]]:
+    """For each step but the last, the arrays of library calls that no later one reads, and their views: they need not wait for the call's end."""
+    _, last = lifetimes(program)
+    done: dict[int, list[int]] = {}
+    step_of = {n: last[n] for n, value in enumerate(program.values) if value.place == "library" and n in last}
+    for step in program.steps:
+        if isinstance(step, ViewStep) and step.input in step_of:
+            step_of[step.output] = step_of[step.input]
+    for number, place in step_of.items():
+        if place < len(program.steps) - 1:
+            done.setdefault(place, []).append(number)
+    return done
+
+
+def outputs_of(step: KernelStep | LibraryStep | ViewStep) -> list[int]:
+    """What a library call makes."""
+    return [number for number in step.outputs if number is not None] if isinstance(step, LibraryStep) else []
+
+
+def share_run(source: int, place: int) -> Run:
+    """Lets a result have the memory of an array that a library call just made."""
+
+    def run(values: Arrays) -> None:
+        values[place] = values[source]
+
+    return run
+
+
+def drop_run(numbers: list[int]) -> Run:
+    def run(values: Arrays) -> None:
+        for number in numbers:
+            values[number] = None
+
+    return run
+
+
 def view_run(step: ViewStep) -> Run:
     source, place, params = step.input, step.output, dict(step.node.params)
     if step.node.op == "slice":
@@ -243,12 +293,13 @@ def view_run(step: ViewStep) -> Run:
 def library_run(step: LibraryStep) -> Run:
     """The operator's NumPy function; matrix products write straight into their place."""
     reference, numbers, place = operator(step.node.op).reference, tuple(step.inputs), step.outputs[0]
-    if not isinstance(reference, np.ufunc) or step.node.params:
-        return partial(call_library, step)
+    if not writes_in_place(step.node):
+        return library_call(step)
 
     assert place is not None
 
     def run(values: Arrays) -> None:
-        reference(*[values[number] for number in numbers], out=values[place])
+        with np.errstate(all="ignore"):
+            reference(*[values[number] for number in numbers], out=values[place])
 
     return run

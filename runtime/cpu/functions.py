@@ -219,6 +219,19 @@ fold_add, fold_multiply = _fold("fadd"), _fold("fmul")
 
 
 @intrinsic
+def opaque(typing: Any, x: Any) -> Any:
+    """`x`, as a value that LLVM does not know: it went through a machine register in assembly of no instructions."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        (value,) = args
+        word = ir.IntType(64 if value.type == DOUBLE else 32 if value.type == FLOAT else value.type.width)
+        same = builder.asm(ir.FunctionType(word, [word]), "", "=r,0", [builder.bitcast(value, word)], False)
+        return builder.bitcast(same, value.type)
+
+    return x(x), codegen
+
+
+@intrinsic
 def half(typing: Any, x: Any) -> Any:
     """Rounds to float16. A float64 goes through a float32 that is rounded to odd, so that it is rounded once in effect."""
 

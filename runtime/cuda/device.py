@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program
 from numfuse.compiler.ops import operator
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
 
 DEFAULT_ARCH = "sm_90"
 
@@ -94,7 +94,7 @@ class SimulatorExecutable:
                 for phase in step.kernel.phases:
                     run_phase(phase, [values[number] for number in phase.values])
             elif isinstance(step, LibraryStep):
-                call_library(step, values)
+                library_call(step)(values)
             else:
                 values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
         given = zip(program.results, program.copied, strict=True)

@@ -10,7 +10,7 @@ from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, Vie
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import KINDS, Blas
 from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
 
 
 class CudaExecutable:
@@ -96,7 +96,7 @@ def on_the_host(step: LibraryStep, values: list[Any]) -> None:
     results = [number for number in step.outputs if number is not None]
     for number in results:
         copies[number] = np.empty(values[number].shape, values[number].dtype)
-    call_library(step, copies)
+    library_call(step)(copies)
     for number in results:
         if copies[number].size:
             values[number].gpu.copy_in(values[number].address, copies[number])

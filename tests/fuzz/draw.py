@@ -130,7 +130,7 @@ class Drawing:
                 warnings.simplefilter("ignore")
                 exec(text, self.scope)
         except Exception as error:
-            if wrong:
+            if wrong and not isinstance(error, SyntaxError):  # `1.sum()`
                 self.statements.append(Statement(text))
                 return False
             for name in made:

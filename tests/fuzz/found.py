@@ -91,6 +91,8 @@ x0 = array('f8', (3, 0)) | v1 = np.take(x0, [5], axis=0) | v1
 x0 = array('f8', (3, 0)) | v1 = np.take(x0, [1], axis=1) | v1
 x0 = array('f8', (0, 3)) | v1 = np.take(x0, [5], axis=1) | v1
 x0 = array('f8', (0, 0)); x1 = array('i8', (1,)) | v1 = np.take(x0, x1, axis=1) | v1
+x0 = array('?', (4, 4, 4), 46) | v1 = np.unwrap(x0.ravel().astype('f4')); v2 = np.nanmax(v1); v3 = np.nanmin(v1) | v2, v3
+x0 = array('f4', (3, 4), 5, 'wild'); x1 = array('f2', (2, 3), 5, 'wild') | v1 = np.fmax.reduce(x0); v2 = np.fmin.reduce(x0 * np.nan, axis=1); v3 = np.nanmax(x1, axis=1); v4 = np.fmin.reduce(x1 - np.inf, axis=0, initial=2, where=x1 > 0); v5 = np.fmax.reduce(x0 - np.inf) | v1, v2, v3, v4, v5
 """
 
 
