@@ -73,7 +73,9 @@ def figures(row: Row) -> dict[str, Any]:
     least += sum(values[number].nbytes for number in set(program.results))
     moved = sum(kernel["moved"] for kernel in kernels)
     told = {"label": row.label(row.large), "kernels": kernels, "moved": moved, "least": least}
-    return told | ({"library_calls": program.library_calls} if program.library_calls else {"ratio": round(moved / least, 3)})
+    return told | (
+        {"library_calls": program.library_calls} if program.library_calls else {"ratio": round(moved / least, 3)}
+    )
 
 
 def kernel_figures(phase: Phase, values: Sequence[Any]) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def _passes(phase: Phase) -> dict[int, int]:
     part = 0
     for line in phase.source.code.splitlines():
         for place, parameter in enumerate(phase.source.parameters[1:]):
-            if re.search(rf"(?:\b{parameter.name}\[|\b(?:load|store)_\d+\([^)]*\b{parameter.name},)", line):
+            if re.search(rf"(?:\b{parameter.name}\[|\bload_\d+\(\w+, \d+, {parameter.name},)", line):
                 parts.setdefault(place, set()).add(part)
         part += bool(JOIN.search(line))
     return {place: len(parts[place]) for place in parts if not phase.source.parameters[place + 1].output}
@@ -212,6 +214,6 @@ def _names(touched: Touched) -> Mapping[str, Any]:
         "wide_thread": lambda: touched.now["thread"],
         "block": lambda: touched.now["block"],
         "thread_in_block": lambda: touched.now["member"],
-        **{f"load_{n}": moves(n, 1, 2) for n in (2, 4, 8, 16)},
+        **{f"load_{n}": moves(n, 2, 3) for n in (2, 4, 8, 16)},
         **{f"store_{n}": moves(n, 0, 1) for n in (2, 4, 8, 16)},
     }

@@ -10,6 +10,7 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel
 from numfuse.compiler.lower import cpu, cuda
 from numfuse.compiler.lower.build import build_kernel
+from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, PrintKernel, Program, Step, touched
 from numfuse.compiler.ops import operator
@@ -60,7 +61,9 @@ def print_for_cuda(
 ) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
     columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
-    kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cuda.keep_on_cuda(work[n], length, columns))
+    kernel = build_kernel(
+        node, name, inputs, outputs, lambda n, length: keep_on_cuda(work[n], length, n.dtype.itemsize, columns)
+    )
     kernel.rebase(grain=16)
     source, launch = cuda.print_cuda(kernel)
     return kernel, source, launch.extents()

@@ -77,31 +77,35 @@ def _mark_next_loop(builder: ir.IRBuilder) -> None:
 
 
 def _load(width: int) -> Any:
+    """`load_4(tile, at, source, offset)`: `tile[at:at + 4] = source[offset:offset + 4]`."""
+
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        tile, source, offset = args
-        pointer, align = _vector_pointer(
-            context, builder, signature.args[1].dtype, width, builder.gep(source, [offset])
-        )
+        tile, at, source, offset = args
+        element = signature.args[2].dtype
+        pointer, align = _vector_pointer(context, builder, element, width, builder.gep(source, [offset]))
         value = builder.load(pointer)
         value.align = align
-        builder.store(value, builder.bitcast(tile, pointer.type)).align = align
+        target, align = _vector_pointer(context, builder, element, width, builder.gep(tile, [at]))
+        builder.store(value, target).align = align
         return context.get_dummy_value()
 
-    return intrinsic(lambda typing, tile, source, offset: (types.void(tile, source, offset), codegen))
+    return intrinsic(lambda typing, tile, at, source, offset: (types.void(tile, at, source, offset), codegen))
 
 
 def _store(width: int) -> Any:
+    """`store_4(target, offset, tile, at)`: `target[offset:offset + 4] = tile[at:at + 4]`."""
+
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        target, offset, tile = args
-        pointer, align = _vector_pointer(
-            context, builder, signature.args[0].dtype, width, builder.gep(target, [offset])
-        )
-        value = builder.load(builder.bitcast(tile, pointer.type))
+        target, offset, tile, at = args
+        element = signature.args[0].dtype
+        source, align = _vector_pointer(context, builder, element, width, builder.gep(tile, [at]))
+        value = builder.load(source)
         value.align = align
+        pointer, align = _vector_pointer(context, builder, element, width, builder.gep(target, [offset]))
         builder.store(value, pointer).align = align
         return context.get_dummy_value()
 
-    return intrinsic(lambda typing, target, offset, tile: (types.void(target, offset, tile), codegen))
+    return intrinsic(lambda typing, target, offset, tile, at: (types.void(target, offset, tile, at), codegen))
 
 
 def _vector_pointer(context: Any, builder: ir.IRBuilder, element: Any, width: int, pointer: Any) -> tuple[Any, int]:

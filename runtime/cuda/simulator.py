@@ -77,21 +77,21 @@ def thread() -> int:
 
 
 def _load(width: int) -> Callable[..., None]:
-    def load(tile: np.ndarray, source: Pointer, offset: Any) -> None:
+    def load(tile: np.ndarray, at: int, source: Pointer, offset: Any) -> None:
         if (source.origin + int(offset)) % width and source.origin % width == 0:
             raise IndexError(f"a load of {width} elements from element {offset} is not aligned")
         for v in range(width):
-            tile[v] = source[offset + v]
+            tile[at + v] = source[offset + v]
 
     return load
 
 
 def _store(width: int) -> Callable[..., None]:
-    def store(target: Pointer, offset: Any, tile: np.ndarray) -> None:
+    def store(target: Pointer, offset: Any, tile: np.ndarray, at: int) -> None:
         if (target.origin + int(offset)) % width and target.origin % width == 0:
             raise IndexError(f"a store of {width} elements to element {offset} is not aligned")
         for v in range(width):
-            target[offset + v] = tile[v]
+            target[offset + v] = tile[at + v]
 
     return store
 

@@ -22,7 +22,9 @@ def test_no_figure_is_worse_than_the_one_written_down(name: str) -> None:
     import cuda_report
 
     (row,) = [row for row in cuda_report.REPORTED if row.name == name]
-    found = cuda_report.worse(cuda_report.figures(row), WRITTEN["rows"][name], cuda_report.toolkit() == WRITTEN["toolkit"])
+    found = cuda_report.worse(
+        cuda_report.figures(row), WRITTEN["rows"][name], cuda_report.toolkit() == WRITTEN["toolkit"]
+    )
     assert not found, "\n".join([*found, ANEW])
 
 
