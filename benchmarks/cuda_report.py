@@ -21,7 +21,8 @@ NOTES = """
 No kernel ran for this: nothing here is a measurement of time. *Moved* is what the kernels of a function read and write: an array once a
 kernel, and once more for each loop that reads it again after the threads of a row have waited for one another. *Least* is the arguments and results once.
 *Occupancy* is the share of a multiprocessor's 64 warps that fit. *Useful* is the share of bytes asked for in the 32-byte sectors that
-one warp touches (a single odd element at either end of a row makes it less than 100 %). *Bits* are those of the widest load and store. *Blocks* should be {processors} at least.
+one warp touches (a single odd element at either end of a row makes it less than 100 %).
+*Bits* are those of the widest load and store. *Blocks* should be {processors} at least.
 Every kernel has 0 bytes spilled, no local memory, and no float64 instruction where its arrays are narrower, unless a line says otherwise.
 """
 

@@ -27,6 +27,8 @@ class Target:
     print_kernel: PrintKernel
     finish: Callable[[Program], None] | None = None
     """A last look at the program."""
+    few_columns: int = 0
+    """The same for reductions of columns, which lie side by side."""
 
 
 def work_of(body: Graph) -> dict[Node, int]:
@@ -104,7 +106,9 @@ def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]
 CPU = Target("cpu", Machine(few_rows=4, row_bytes=512 * 1024), few=8, print_kernel=print_for_cpu, finish=join_phases)
 
 
-CUDA = Target("cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, print_kernel=print_for_cuda)
+CUDA = Target(
+    "cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, few_columns=8448, print_kernel=print_for_cuda
+)
 
 
 def find_target(name: str) -> Target:

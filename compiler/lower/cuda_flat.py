@@ -64,7 +64,7 @@ class FlatPrinter(CudaPrinter):
         last = self.loops[-1]
         threads = self.outer * self.inner_size // last.extent * -(-last.extent // self.width)
         thread = "thread()" if threads < 2**31 else "wide_thread()"
-        first, place = self.axis_names[self.loops[0].number], self.axis_names[last.number]
+        first = self.axis_names[self.loops[0].number]
         if len(self.loops) == 1:
             self.line(f"{first} = {thread}" if self.width == 1 else f"{first} = {self.width} * {thread}")
         else:

@@ -178,17 +178,63 @@ class RowPrinter(CudaPrinter):
         for gathered in loop.accumulators:
             totals.append(self.names.new(gathered.result.hint, numbered=True))
             self.line(f"{totals[-1]} = {initial(gathered.identity, gathered.result.dtype)}")
+        self.step = self.names.new("k")
+        self.shares(loop, totals)
+        self.step = ""
+        for gathered, name in zip(loop.accumulators, totals, strict=True):
+            self.line(f"{name} = {self.joined(gathered.combine, gathered.result.dtype, name)}")
+            self.texts[gathered.result] = Text(name)
+
+    def shares(self, loop: Loop, totals: list[str]) -> None:
+        """The loop over a thread's share of the row."""
+        length, width = loop.length, self.widths[loop.axes]
+        stride, share = self.team * width, self.share(loop)
+        steps = share if self.kept_values(loop) or self.reads_kept(loop) else self.steps_in_flight(loop, width)
+        end = str(length)
+        if loop.limit is not None:
+            end = f"min({length}, {self.expressions.index(loop.limit).text})"
+        if share == 1:
+            self.step = "0"
+        if steps == share:
+            tested = loop.limit is not None or share * stride != length
+            self.steps(loop, "", share, end if tested else "", totals)
+            return
+        chunk = stride * steps
+        whole = str(length // chunk * chunk)
+        if loop.limit is not None:
+            end, limit = self.names.new("end"), end
+            self.line(f"{end} = {limit}")
+            whole = f"{end} - {end} % {chunk}"
+        start = self.names.new("start")
+        with self.block(f"for {start} in rolled(0, {whole}, {chunk}):"):
+            self.steps(loop, start, steps, "", totals)
+        if loop.limit is not None:
+            self.line(f"{start} = {whole}")
+            with self.block(f"if {start} < {end}:"):
+                self.steps(loop, start, steps, end, totals)
+        elif length % chunk:
+            rest = length % chunk
+            self.steps(loop, whole, -(-rest // stride), end if rest % stride else "", totals)
+
+    def steps(self, loop: Loop, start: str, steps: int, end: str, totals: list[str]) -> None:
+        """So many steps from `start` on, written out; `end`, where it is given, is where the row may end among them."""
         axes = self.kernel.loops_over(loop.axes)
         width = self.widths[loop.axes]
-        self.step = self.names.new("k")
         place = self.axis_names[axes[0].number] if len(axes) == 1 else self.names.new("e")
         opened = self.depth
-        end, tested = self.open_loop(loop, place, width)
+        thread = self.member
+        if steps > 1:
+            self.line(f"for {self.step} in unrolled({steps}):")
+            self.depth += 1
+            thread = f"{self.member} + {self.team} * {self.step}"
+        text = Text(thread, 9 if steps > 1 else 13)
+        from_start = text.text if width == 1 else f"{width} * {text.at_least(11)}"
+        self.line(f"{place} = {start} + {from_start}" if start else f"{place} = {from_start}")
         named = self.expressions.axis_text[axes[0].number]
         if len(axes) == 1:
             self.expressions.axis_text[axes[0].number] = Text(place)
         if width == 1:
-            if tested:
+            if end:
                 self.line(f"if {place} < {end}:")
                 self.depth += 1
             if len(axes) > 1:
@@ -196,47 +242,10 @@ class RowPrinter(CudaPrinter):
             self.statements(loop.body)
             self.gather(loop.accumulators, totals)
         else:
-            self.vectors_up_to(loop, axes[0], place, end if tested else "", totals)
+            self.vectors_up_to(loop, axes[0], place, end, totals)
         if len(axes) == 1:
             self.expressions.axis_text[axes[0].number] = named  # another loop may walk it together with others
         self.depth = opened
-        self.step = ""
-        for gathered, name in zip(loop.accumulators, totals, strict=True):
-            self.line(f"{name} = {self.joined(gathered.combine, gathered.result.dtype, name)}")
-            self.texts[gathered.result] = Text(name)
-
-    def open_loop(self, loop: Loop, place: str, width: int) -> tuple[str, bool]:
-        """Opens the loop over a thread's share, and names its place. Returns where the row ends, and whether that must be tested."""
-        length, stride = loop.length, self.team * width
-        share = self.share(loop)
-        kept = share * width * max_bytes(loop) <= KEPT_BYTES or any(v in self.tiles for v in self.kept_values(loop))
-        end = str(length)
-        if loop.limit is not None:
-            end = f"min({length}, {self.expressions.index(loop.limit).text})"
-        if share == 1:
-            self.step = "0"
-            self.line(f"{place} = {self.member}" if width == 1 else f"{place} = {width} * {self.member}")
-        elif kept or self.reads_kept(loop):
-            self.line(f"for {self.step} in unrolled({share}):")
-            self.depth += 1
-            thread = f"{self.member} + {self.team} * {self.step}"
-            self.line(f"{place} = {thread}" if width == 1 else f"{place} = {width} * ({thread})")
-        else:
-            steps = self.steps_in_flight(loop, width)
-            if steps == 1:
-                first = self.member if width == 1 else f"{width} * {self.member}"
-                self.line(f"for {place} in range({first}, {length}, {stride}):")
-                self.depth += 1
-                return end, loop.limit is not None
-            start = self.names.new("start")
-            self.line(f"for {start} in range(0, {length}, {stride * steps}):")
-            self.depth += 1
-            self.line(f"for {self.step} in unrolled({steps}):")
-            self.depth += 1
-            thread = f"{self.member} + {self.team} * {self.step}"
-            self.line(f"{place} = {start} + {thread}" if width == 1 else f"{place} = {start} + {width} * ({thread})")
-            return end, loop.limit is not None or length % (stride * steps) != 0
-        return end, loop.limit is not None or share * stride != length
 
     def reads_kept(self, loop: Loop) -> bool:
         return any(isinstance(value, Value) and value.kind == "kept" for value in loop.body.walk())
@@ -266,9 +275,7 @@ class RowPrinter(CudaPrinter):
         else:
             with self.block(f"if {place} + {width} <= {end}:"):
                 whole()
-            for statement in loop.body.walk():
-                self.texts.pop(statement, None)  # type: ignore[call-overload]
-                self.vectors.pop(statement, None)  # type: ignore[call-overload]
+            self.vectors.clear()
             single = self.names.new(place)
             with self.block("else:"), self.block(f"for {single} in range({place}, {end}):"):
                 self.expressions.axis_text[axis.number] = Text(single)
@@ -307,11 +314,6 @@ def team_for(longest: int, columns: bool) -> tuple[int, int]:
     while team < 1024 and team * 8 < longest:
         team *= 2
     return team, 1
-
-
-def max_bytes(loop: Loop) -> int:
-    """The size of the largest element that the loop reads."""
-    return max([s.dtype.itemsize for s in loop.body.walk() if isinstance(s, Value) and s.kind == "load"], default=4)
 
 
 def keep_on_cuda(work: int, length: int, itemsize: int, columns: bool) -> bool:

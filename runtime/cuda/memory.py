@@ -52,21 +52,35 @@ def unrolled(typing: Any, count: Any) -> Any:
     signature = types.range_state64_type(types.int64)
 
     def codegen(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
-        _mark_next_loop(builder)
+        _mark_next_loop(builder, "llvm.loop.unroll.full")
         make = context.get_function(range, signature)
         return make(builder, [ir.Constant(I64, count.literal_value)])
 
     return types.range_state64_type(count), codegen
 
 
-def _mark_next_loop(builder: ir.IRBuilder) -> None:
+@intrinsic
+def rolled(typing: Any, start: Any, stop: Any, step: Any) -> Any:
+    """`range(start, stop, step)` for a loop that the compiler leaves as it is: its body has as many loads under way as registers are for."""
+    signature = types.range_state64_type(types.int64, types.int64, types.int64)
+
+    def codegen(context: Any, builder: ir.IRBuilder, given: Any, args: Any) -> Any:
+        _mark_next_loop(builder, "llvm.loop.unroll.disable")
+        make = context.get_function(range, signature)
+        wide = [context.cast(builder, arg, kind, types.int64) for arg, kind in zip(args, given.args, strict=True)]
+        return make(builder, wide)
+
+    return types.range_state64_type(start, stop, step), codegen
+
+
+def _mark_next_loop(builder: ir.IRBuilder, kind: str) -> None:
     """Gives the loop that begins here LLVM's mark, at its jump back: the next one to a block that is complete."""
     outer = builder.branch
 
     def branch(target: Any) -> Any:
         jump = outer(target)
         if target.is_terminated:
-            mark = builder.module.add_metadata(["llvm.loop.unroll.full"])
+            mark = builder.module.add_metadata([kind])
             loop = ir.MDValue(builder.module, [], name=str(len(builder.module.metadata)))
             loop.operands = (loop, mark)  # a loop's mark names itself
             jump.set_metadata("llvm.loop", loop)
@@ -127,6 +141,7 @@ NAMES: dict[str, Any] = {
     "thread": thread,
     "wide_thread": wide_thread,
     "unrolled": unrolled,
+    "rolled": rolled,
     **{f"load_{n}": _load(n) for n in (2, 4, 8, 16)},
     **{f"store_{n}": _store(n) for n in (2, 4, 8, 16)},
 }

@@ -145,8 +145,8 @@ def test_0d_arguments_that_are_results() -> None:
     assert nf.jit(lambda x: (np.maximum(x, x),), target="cudasim")(x)[0].shape == ()
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "?", "c8"])
-@pytest.mark.parametrize("length", [1, 4, 36, 129, 516, 520, 1023, 1024, 1032, 2052])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "?", "c8"])
+@pytest.mark.parametrize("length", [1, 36, 129, 520, 1023, 1032])
 def test_rows_of_all_lengths(length: int, dtype: str, rng: np.random.Generator) -> None:
     """Rows that are whole vectors and rows that are not: reduced, kept, read beside a vector of their length, and from a place of their own on."""
     x = (rng.standard_normal((5, length)) * 3).astype(dtype)
@@ -187,3 +187,17 @@ def test_neighbours_share_what_they_read(dtype: str, size: int, start: int, rng:
         return y[1:, start : size + start] + y[:-1, 4 : size + 4]
 
     close(nf.jit(g, target="cudasim")(y), g(y))
+
+
+@pytest.mark.parametrize("shape", [(600, 33), (4112, 4), (2, 520, 34)])
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
+def test_split_columns(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(shape) * 3).astype(dtype)
+    axis = len(shape) - 2 if shape[0] < 10 else 0
+    function = nf.jit(
+        lambda x: (x.sum(axis, dtype="f8"), x.max(axis), x - x.mean(axis, keepdims=True).astype(dtype)),
+        target="cudasim",
+    )
+    assert len(function.lower(x, target="cudasim").kernels) > 2
+    result, wanted = function(x), (x.sum(axis, dtype="f8"), x.max(axis), x - x.mean(axis, keepdims=True).astype(dtype))
+    close(result, wanted)
