@@ -214,6 +214,8 @@ def _names(touched: Touched) -> Mapping[str, Any]:
         "wide_thread": lambda: touched.now["thread"],
         "block": lambda: touched.now["block"],
         "thread_in_block": lambda: touched.now["member"],
+        "shared": NAMES["local"],
+        "barrier": lambda: None,
         **{f"load_{n}": moves(n, 2, 3) for n in (2, 4, 8, 16)},
         **{f"store_{n}": moves(n, 0, 1) for n in (2, 4, 8, 16)},
     }

@@ -1,6 +1,6 @@
 """Prints kernels for CUDA: one function over a grid of threads.
 
-Kernels without loops are flat (`cuda_flat.py`); kernels with loops give each row a warp, a block or a column of threads (`cuda_rows.py`).
+Kernels without loops are flat (`cuda_flat.py`), or tiled where they read arrays across their rows (`cuda_tiled.py`); kernels with loops give each row a warp, a block or a column of threads (`cuda_rows.py`).
 Thread numbers are unsigned 32-bit integers made 64 bits wide, so index arithmetic compiles to 32-bit instructions.
 """
 
@@ -10,8 +10,12 @@ from numfuse.compiler.kernel import Kernel
 from numfuse.compiler.lower.cuda_flat import FlatPrinter
 from numfuse.compiler.lower.cuda_printer import Launch
 from numfuse.compiler.lower.cuda_rows import RowPrinter
+from numfuse.compiler.lower.cuda_tiled import TiledPrinter, crossing
 from numfuse.compiler.lower.printer import Source
 
 
 def print_cuda(kernel: Kernel) -> tuple[Source, Launch]:
-    return RowPrinter(kernel).source() if kernel.loops else FlatPrinter(kernel).source()
+    if kernel.loops:
+        return RowPrinter(kernel).source()
+    across = crossing(kernel)
+    return TiledPrinter(kernel, *across).source() if across else FlatPrinter(kernel).source()

@@ -201,3 +201,35 @@ def test_split_columns(shape: tuple[int, ...], dtype: str, rng: np.random.Genera
     assert len(function.lower(x, target="cudasim").kernels) > 2
     result, wanted = function(x), (x.sum(axis, dtype="f8"), x.max(axis), x - x.mean(axis, keepdims=True).astype(dtype))
     close(result, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "u1", "?", "c16"])
+@pytest.mark.parametrize("shape", [(33, 40), (8, 70), (1, 9), (64, 32)])
+def test_across_the_rows(shape: tuple[int, int], dtype: str, rng: np.random.Generator) -> None:
+    x, z = [(rng.random(shape) * 50).astype(dtype) for _ in range(2)]
+    y = (rng.random(shape[::-1]) * 50).astype(dtype)
+    close(nf.jit(lambda x, y: x.T + y, target="cudasim")(x, y), x.T + y)
+
+    def f(x, y, z):
+        return x.T * z.T + y, (y.T + z) * x
+
+    close(nf.jit(f, target="cudasim")(x, y, z), f(x, y, z))
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_across_the_rows_of_three_axes(axes: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = rng.random((9, 35, 10)).astype("f4")
+    y = rng.random(x.transpose(axes).shape).astype("f4")
+
+    def f(x, y):
+        return x.transpose(axes) + y, x[:, 1:, ::-1].transpose(axes) * 2
+
+    close(nf.jit(f, target="cudasim")(x, y), f(x, y))
+
+
+def test_arrays_may_be_called_as_the_functions_of_kernels(rng: np.random.Generator) -> None:
+    def f(block, thread, load_4, block_add):
+        return block.sum(1) + thread.max(1), load_4 * block_add
+
+    x = rng.random((3, 600)).astype("f4")
+    close(nf.jit(f, target="cudasim")(x, x, x, x), f(x, x, x, x))
