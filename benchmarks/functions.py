@@ -70,6 +70,27 @@ def standardise(np: Any, x: Any) -> Any:
     return (x - np.mean(x, axis=0)) / np.std(x, axis=0)
 
 
+def total(np: Any, x: Any) -> Any:
+    return np.sum(x)
+
+
+def column_sums(np: Any, x: Any) -> Any:
+    return np.sum(x, axis=0)
+
+
+def transposed_sum(np: Any, x: Any, y: Any) -> Any:
+    return x.T + y
+
+
+def transposed(np: Any, x: Any) -> Any:
+    return (x.T * 2.0).reshape(-1)
+
+
+def without_the_first(np: Any, x: Any) -> Any:
+    """What is read does not begin at a multiple of 16 bytes."""
+    return np.tanh(x[1:]) + x[1:]
+
+
 # -- products, neighbours, pairs -----------------------------------------------------------------------------------------
 
 

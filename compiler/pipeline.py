@@ -30,7 +30,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
-    ("split", lambda graph, target, given: split(graph, target.few)),
+    ("split", lambda graph, target, given: split(graph, target.few, target.few_columns)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given)),
     ("join", lambda graph, target, given: join(graph)),

@@ -10,6 +10,7 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel
 from numfuse.compiler.lower import cpu, cuda
 from numfuse.compiler.lower.build import build_kernel
+from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, PrintKernel, Program, Step, touched
 from numfuse.compiler.ops import operator
@@ -26,6 +27,8 @@ class Target:
     print_kernel: PrintKernel
     finish: Callable[[Program], None] | None = None
     """A last look at the program."""
+    few_columns: int = 0
+    """As `few`, for reductions of columns, which lie side by side."""
     takes_arrays: bool = False
     """Whether the arrays that library calls make are in memory that kernels read."""
 
@@ -62,7 +65,9 @@ def print_for_cuda(
 ) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
     columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
-    kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cuda.keep_on_cuda(work[n], length, columns))
+    kernel = build_kernel(
+        node, name, inputs, outputs, lambda n, length: keep_on_cuda(work[n], length, n.dtype.itemsize, columns)
+    )
     kernel.rebase(grain=16)
     source, launch = cuda.print_cuda(kernel)
     return kernel, source, launch.extents()
@@ -110,7 +115,9 @@ CPU = Target(
 )
 
 
-CUDA = Target("cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, print_kernel=print_for_cuda)
+CUDA = Target(
+    "cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, few_columns=8448, print_kernel=print_for_cuda
+)
 
 
 def find_target(name: str) -> Target:

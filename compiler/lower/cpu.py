@@ -288,9 +288,11 @@ def split_axis(loops: list[Axis]) -> Axis | None:
 def wants_lanes(kernel: Kernel) -> bool:
     """Whether neighbouring rows, and not the elements of a row, lie side by side in memory."""
     loops = kernel.loops
-    if not loops or not kernel.rows or any(loop.limit is not None for loop in loops):
+    if not loops or not kernel.rows:
         return False
     lane = kernel.loops_over(kernel.rows)[-1]
+    if any(loop.limit is not None and kernel.coef(loop.limit, lane) for loop in loops):
+        return False
     across = along = 0
     for loop in loops:
         inner = kernel.loops_over(loop.axes)[-1]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numfuse as nf
 import numpy as np
 import pytest
+
+import numfuse as nf
 
 BITS = np.concatenate([np.arange(k, 2**32, 4099, dtype=np.uint32) for k in (0, 2048)])
 SPECIAL = np.array(
