@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from numfuse.compiler.ahead import compile_ahead
 from numfuse.compiler.define import GraphBuilder
 from numfuse.compiler.graph import Graph, GraphError, Location, Node
 from numfuse.compiler.jit import JitFunction, jit
@@ -38,6 +39,7 @@ __all__ = [
     "UnsupportedDtype",
     "UnsupportedFunction",
     "asarray",
+    "compile_ahead",
     "evaluate",
     "jit",
     "parse_spec",

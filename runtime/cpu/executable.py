@@ -60,13 +60,14 @@ def kernel_address(source: Source, fastmath: bool) -> int:
     key = hashlib.sha256(f"cpu|{fastmath}|{source.code}|{source.signature}|{machine_key()}".encode()).hexdigest()
     address = _loaded.get(key)
     if address is not None:
+        log.message("cache", f"hit {source.name} {key[:12]} in this process")
         return address
     cache = disk_cache()
     code = cache.load(key)
     if code is not None:
         try:
             _loaded[key] = address = native.load(code)
-            log.message("cache", f"hit {source.name} {key[:12]}")
+            log.message("cache", f"hit {source.name} {key[:12]} on disk")
             return address
         except (OSError, RuntimeError):
             log.message("cache", f"{source.name} {key[:12]} does not load; it is compiled anew")

@@ -35,6 +35,7 @@ def compiled_kernel(source: Source, arch: str, threads: int, fastmath: bool) -> 
     described = f"cuda|{arch}|{threads}|{fastmath}|{source.code}|{source.signature}|{_toolchain_key()}"
     key = hashlib.sha256(described.encode()).hexdigest()
     if key in _known:
+        log.message("cache", f"hit {source.name} {arch} {key[:12]} in this process")
         return _known[key]
     cache = disk_cache()
     stored = cache.load(key)
@@ -46,7 +47,7 @@ def compiled_kernel(source: Source, arch: str, threads: int, fastmath: bool) -> 
         log.message("cache", f"miss {source.name} {arch} {key[:12]}: compiled in {time.perf_counter() - start:.2f} s")
         cache.store(key, _packed(compiled), source.name, f"cuda {arch}")
     else:
-        log.message("cache", f"hit {source.name} {arch} {key[:12]}")
+        log.message("cache", f"hit {source.name} {arch} {key[:12]} on disk")
     _known[key] = compiled
     return compiled
 
