@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -30,6 +32,7 @@ from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, sha
 from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
 from numfuse.runtime.library_call import library_call
+from numpy.lib.array_utils import byte_bounds
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
@@ -106,9 +109,14 @@ class Executable:
         heirs = {k: number for number, k in program.donated.items() if number not in self.donated}
         done = _done_with(program)
         self.runs: list[Run] = []
+        self.launches: list[tuple[int, int]] = []
+        """For each kernel, which of the runs are its phases."""
         for place, step in enumerate(program.steps):
             if step not in self.lasting_views:
+                first = len(self.runs)
                 self.runs += self._runs(step, fastmath)
+                if isinstance(step, KernelStep):
+                    self.launches.append((first, len(self.runs)))
                 self.runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
             if place in done:
                 self.runs.append(drop_run(done[place]))
@@ -118,17 +126,38 @@ class Executable:
         ]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
+        values = self._values(arguments)
+        for run in self.runs:
+            run(values)
+        results = [values[number].copy() if copied else values[number] for number, copied in self.results]
+        self._give_back(values)
+        return results
+
+    def _values(self, arguments: Sequence[Any]) -> Arrays:
+        """All that steps read and write, before the first of them."""
         values = self._take_workspace()
         values[: self.arguments] = arguments
         for number, allocate in self.fresh:
             values[number] = allocate()
         for number, argument in self.donated.items():
             values[number] = values[argument]
-        for run in self.runs:
-            run(values)
-        results = [values[number].copy() if copied else values[number] for number, copied in self.results]
-        self._give_back(values)
-        return results
+        return values
+
+    def profile(self, arguments: Sequence[Any], rounds: int = 7) -> list[float]:
+        """Seconds that each kernel takes, the least of several calls with copies of the arguments."""
+        least = [math.inf] * len(self.launches)
+        for _ in range(rounds):
+            values = self._values([copy_as_it_lies(argument) for argument in arguments])
+            ends = []
+            start = time.perf_counter()
+            for run in self.runs:
+                run(values)
+                ends.append(time.perf_counter())
+            for kernel, (first, last) in enumerate(self.launches):
+                if last > first:
+                    least[kernel] = min(least[kernel], ends[last - 1] - (ends[first - 1] if first else start))
+            self._give_back(values)
+        return least
 
     def entry(self, specs: Sequence[ArraySpec]) -> Callable[..., Any] | None:
         """The whole call in machine code, for a program that is one small kernel with one result; None for others.
@@ -145,7 +174,7 @@ class Executable:
         ):
             return None
         kernel = steps[0].kernel
-        if len(kernel.phases) != 1 or seconds_of(kernel) > HELD_SECONDS:
+        if len(kernel.phases) != 1 or seconds_of(kernel.phases[0]) > HELD_SECONDS:
             return None
         (phase,), ((result, allocate),) = kernel.phases, self.fresh
         order = [self.arguments if number == result else self.program.values[number].number for number in phase.values]
@@ -195,9 +224,18 @@ class Executable:
         return [library_run(step)]
 
 
-def seconds_of(kernel: LoweredKernel) -> float:
+def copy_as_it_lies(array: Any) -> Any:
+    """A copy in memory of its own, with the array's strides."""
+    if not isinstance(array, np.ndarray) or not array.size:
+        return array
+    low, high = byte_bounds(array)
+    memory = np.ctypeslib.as_array((ctypes.c_uint8 * (high - low)).from_address(low)).copy()
+    return np.ndarray(array.shape, array.dtype, memory, array.ctypes.data - low, array.strides)
+
+
+def seconds_of(phase: Phase) -> float:
     """About how long one core takes."""
-    return max(kernel.nbytes / BYTES_PER_SECOND, kernel.flops / FLOPS_PER_SECOND)
+    return max(phase.nbytes / BYTES_PER_SECOND, phase.flops / FLOPS_PER_SECOND)
 
 
 def byte_offsets(phase: Phase) -> list[int]:
@@ -213,10 +251,13 @@ def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
     """Launches one phase, on one thread or on all of them."""
     address = kernel_address(phase.source, fastmath)
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
-    seconds = seconds_of(kernel) * (1.0 if phase is kernel.phases[0] else 0.01)
-    if seconds < SHARED_SECONDS or count == 1 or thread_count() == 1:
+    seconds = seconds_of(phase)
+    each = kernel.schedule.pieces
+    alone = seconds < SHARED_SECONDS if each is None else not each
+    if alone or count == 1 or thread_count() == 1:
         return kernel_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
-    pieces = max(2, min(count, 4 * thread_count(), int(seconds / PIECE_SECONDS)))
+    most = int(seconds / PIECE_SECONDS) if each is None else count
+    pieces = max(2, min(count, (each or 4) * thread_count(), most))
     return kernel_run(shared_launcher(address, offsets, count, pieces), numbers)
 
 
