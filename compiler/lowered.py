@@ -344,7 +344,7 @@ def _finisher(output: Output) -> Assemble:
         else:
             value = leaves[output.leaf] if output.leaf is not None else output.captured
         if output.steps:
-            value = view_through(value, output.steps)
+            value = view_through(value, output.steps, results)
         if output.unwrap:
             value = value.numpy() if isinstance(value, DeviceArray) else value
             return value[()] if output.unwrap == "scalar" else value.item()

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.kernel import Buffer, Kernel, in_place_pairs
+from numfuse.compiler.kernel import Buffer, Kernel
 from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.expressions import Names
+from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedule, Schedules

@@ -209,8 +209,10 @@ fmin = by_kind(float_call("minnum", ("nsz",)), chosen("icmp_signed", "<"), chose
 
 
 def _fold(operation: str) -> Any:
+    """May be done in any order. With `nsz` too, LLVM would draw factors out of sums, and `inf - inf` would be `0 * inf`."""
+
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return getattr(builder, operation)(*args, flags=("reassoc", "nsz"))
+        return getattr(builder, operation)(*args, flags=("reassoc",))
 
     return intrinsic(lambda typing, total, value: (total(total, total), codegen))
 

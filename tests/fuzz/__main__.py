@@ -37,8 +37,13 @@ def work(backends: str, count: int, seed: int, result: Path) -> None:
         8 if simulated else 30,
         not simulated,
         lambda done, program: progress.write_text(f"{done}\n{program.reproducer()}") and None,
+        show,
     )
     result.write_bytes(pickle.dumps(campaign))
+
+
+def show(wrong: str, script: str) -> None:
+    print(f"\n# {wrong}\n{script}", flush=True)
 
 
 def campaign_of(backends: str, count: int, seed: int, workers: int) -> Campaign:
@@ -59,6 +64,7 @@ def campaign_of(backends: str, count: int, seed: int, workers: int) -> Campaign:
         for process, result in running:
             if process.returncode:  # the compiler stopped the process, say: what it had compared is lost
                 whole.findings.append((f"a worker ended with {process.returncode}", _progress(result)[1]))
+                show(*whole.findings[-1])
             else:
                 whole.add(pickle.loads(result.read_bytes()))
     return whole
@@ -101,8 +107,6 @@ def main() -> None:
         if not count or given.only not in (None, backends):
             continue
         campaign = campaign_of(backends, count, given.seed, given.workers)
-        for told, script in campaign.findings:
-            print(f"\n# {told}\n{script}")
         print(f"\n== {backends}\n{campaign.table()}\n")
         wrong += len(campaign.findings)
     raise SystemExit(1 if wrong else 0)

@@ -71,8 +71,9 @@ def run(
     most: int = 30,
     long: bool = True,
     told: Callable[[int, Program], None] = lambda done, program: None,
+    found: Callable[[str, str], None] = lambda wrong, script: None,
 ) -> Campaign:
-    """Draws and checks `count` programs. `told` is called before each, with how many came to a check so far."""
+    """Draws and checks `count` programs. `told` is called before each, with how many came to a check so far, and `found` with each finding."""
     campaign = Campaign()
     start = time.perf_counter()
     before = TALLY.programs, TALLY.statements, TALLY.dropped, TALLY.reasons.copy()
@@ -99,6 +100,7 @@ def run(
                 wrong = f"{wrong} (then {error!r})"
             if all(kind_of(known) != kind_of(wrong) or "values of" in known for known, _ in campaign.findings):
                 campaign.findings.append((wrong, small.reproducer()))
+                found(*campaign.findings[-1])
             if len(campaign.findings) >= MOST_FINDINGS:
                 raise KeyboardInterrupt
 
