@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.targets import Target
+from numfuse.passes.contiguous import contiguous
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead
 from numfuse.passes.expand import expand
@@ -34,6 +35,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given)),
     ("join", lambda graph, target, given: join(graph)),
+    ("contiguous", lambda graph, target, given: graph if target.strided_copies else dead(contiguous(graph))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what expand and split wrote."""

@@ -29,6 +29,8 @@ class Target:
     """A last look at the program."""
     few_columns: int = 0
     """The same for reductions of columns, which lie side by side."""
+    strided_copies: bool = True
+    """Whether it copies arrays whatever their strides; if not, kernels do."""
 
 
 def work_of(body: Graph) -> dict[Node, int]:
@@ -107,7 +109,12 @@ CPU = Target("cpu", Machine(few_rows=4, row_bytes=512 * 1024), few=8, print_kern
 
 
 CUDA = Target(
-    "cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, few_columns=8448, print_kernel=print_for_cuda
+    "cuda",
+    Machine(few_rows=64, row_bytes=512 * 1024),
+    few=264,
+    few_columns=8448,
+    strided_copies=False,
+    print_kernel=print_for_cuda,
 )
 
 

@@ -233,3 +233,15 @@ def test_arrays_may_be_called_as_the_functions_of_kernels(rng: np.random.Generat
 
     x = rng.random((3, 600)).astype("f4")
     close(nf.jit(f, target="cudasim")(x, x, x, x), f(x, x, x, x))
+
+
+def test_copies_of_views_are_kernels(rng: np.random.Generator) -> None:
+    z = rng.random((40, 33)) + 1j * rng.random((40, 33))
+
+    def f(z):
+        return z.T.copy(), (z.T * 2).reshape(-1), z[::3, ::-1].copy(), z.imag.copy(), z.T.reshape(20, -1)
+
+    function = nf.jit(f, target="cudasim")
+    close(function(z), f(z))
+    program = function.lower(z, target="cudasim").program
+    assert not any(program.copied) and len(program.kernels) == 3
