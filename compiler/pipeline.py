@@ -18,6 +18,7 @@ from numfuse.passes.fold import fold
 from numfuse.passes.fuse import fuse
 from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
+from numfuse.passes.online import online
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
 
@@ -31,6 +32,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
+    ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given)),

@@ -29,6 +29,8 @@ class Target:
     """A last look at the program."""
     few_columns: int = 0
     """The same for reductions of columns, which lie side by side."""
+    online: bool = False
+    """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
     strided_copies: bool = True
     """Whether it copies arrays whatever their strides; if not, kernels do."""
 
@@ -113,6 +115,7 @@ CUDA = Target(
     Machine(few_rows=64, row_bytes=512 * 1024),
     few=264,
     few_columns=8448,
+    online=True,
     strided_copies=False,
     print_kernel=print_for_cuda,
 )

@@ -245,3 +245,16 @@ def test_copies_of_views_are_kernels(rng: np.random.Generator) -> None:
     close(function(z), f(z))
     program = function.lower(z, target="cudasim").program
     assert not any(program.copied) and len(program.kernels) == 3
+
+
+def test_long_rows_in_one_reading(rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(32_768) * 20).astype("f4")
+    x[:20_000] = -np.inf
+
+    def f(x):
+        e = np.exp(x - x.max())
+        return e / e.sum(), x[20_000:].std()
+
+    function = nf.jit(f, target="cudasim")
+    assert len(function.lower(x, target="cudasim").kernels) <= 4
+    close(function(x), f(x))
