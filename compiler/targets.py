@@ -32,6 +32,10 @@ class Target:
     """As `few`, for reductions of columns, which lie side by side."""
     takes_arrays: bool = False
     """Whether the arrays that library calls make are in memory that kernels read."""
+    online: bool = False
+    """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
+    strided_copies: bool = True
+    """Whether it copies arrays whatever their strides; if not, kernels do."""
 
 
 def work_of(body: Graph) -> dict[Node, int]:
@@ -143,7 +147,13 @@ CPU = Target(
 
 
 CUDA = Target(
-    "cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, few_columns=8448, print_kernel=print_for_cuda
+    "cuda",
+    Machine(few_rows=64, row_bytes=512 * 1024),
+    few=264,
+    few_columns=8448,
+    online=True,
+    strided_copies=False,
+    print_kernel=print_for_cuda,
 )
 
 

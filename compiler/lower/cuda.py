@@ -1,7 +1,7 @@
 """Prints kernels for CUDA: one function over a grid of threads.
 
-Kernels without loops are flat (`cuda_flat.py`), or tiled where they read arrays across their rows (`cuda_tiled.py`); kernels with loops give
-each row a warp, a block or a column of threads (`cuda_rows.py`).
+Kernels without loops are flat (`cuda_flat.py`), or tiled where they read arrays across their rows (`cuda_tiled.py`). Kernels with loops
+give each row a warp, a block or a column of threads (`cuda_rows.py`).
 Thread numbers are unsigned 32-bit integers made 64 bits wide, so index arithmetic compiles to 32-bit instructions.
 """
 

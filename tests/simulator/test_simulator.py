@@ -233,3 +233,28 @@ def test_arrays_may_be_called_as_the_functions_of_kernels(rng: np.random.Generat
 
     x = rng.random((3, 600)).astype("f4")
     close(nf.jit(f, target="cudasim")(x, x, x, x), f(x, x, x, x))
+
+
+def test_copies_of_views_are_kernels(rng: np.random.Generator) -> None:
+    z = rng.random((40, 33)) + 1j * rng.random((40, 33))
+
+    def f(z):
+        return z.T.copy(), (z.T * 2).reshape(-1), z[::3, ::-1].copy(), z.imag.copy(), z.T.reshape(20, -1)
+
+    function = nf.jit(f, target="cudasim")
+    close(function(z), f(z))
+    program = function.lower(z, target="cudasim").program
+    assert not any(program.copied) and len(program.kernels) == 3
+
+
+def test_long_rows_in_one_reading(rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(32_768) * 20).astype("f4")
+    x[:20_000] = -np.inf
+
+    def f(x):
+        e = np.exp(x - x.max())
+        return e / e.sum(), x[20_000:].std()
+
+    function = nf.jit(f, target="cudasim")
+    assert len(function.lower(x, target="cudasim").kernels) <= 4
+    close(function(x), f(x))
