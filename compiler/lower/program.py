@@ -10,7 +10,6 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel, in_place_pairs
-from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.expressions import Names
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
@@ -197,7 +196,6 @@ class Lowering:
                 self._library(node, results)
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
         self._check_contents(self.graph.outputs)
-        program.workspace = self._plan(program)
         program.copied = _shared(program)
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
@@ -296,26 +294,6 @@ class Lowering:
         shape = store.inputs[1].shape
         return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
 
-    def _plan(self, program: Program) -> int:
-        """Gives each intermediate its place in the workspace."""
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        origin: dict[int, int] = {}
-        for place, step in enumerate(program.steps):
-            for number in touched(step):
-                number = origin.get(number, number)
-                first.setdefault(number, place)
-                last[number] = place
-            if isinstance(step, ViewStep):
-                origin[step.output] = origin.get(step.input, step.input)
-        for number in program.results:
-            last[origin.get(number, number)] = len(program.steps)
-        kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
-        offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
-        for number, offset in zip(kept, offsets, strict=True):
-            program.values[number].number = offset
-        return size
-
 
 def _shared(program: Program) -> list[bool]:
     """Results are distinct memory, and none of it the arguments': what shares any is copied."""
@@ -375,8 +353,3 @@ def flops_of(body: Graph) -> int:
 
 def _identifier(name: str) -> str:
     return name if name.isidentifier() and not name.startswith("_") else "kernel"
-
-
-def lower(graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> Program:
-    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned)."""
-    return Lowering(graph, layouts, print_kernel).run()

@@ -60,6 +60,8 @@ class Operator:
     """f(f(x)) == f(x), or f(x, x) == x."""
     involution: bool = False
     """f(f(x)) == x."""
+    total: bool = False
+    """For library calls: there is a result for all values of the operands. Others may raise, as np.linalg.inv does, and keep their order."""
     neutral: Any = None
     """The right operand that leaves the left one unchanged in value, bit for bit and for every float."""
 
