@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
-from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep, lower
+from numfuse.compiler.lower.plan import lower
+from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
 from numfuse.compiler.staged import Output, Traced, view_through
@@ -98,6 +99,24 @@ class Lowered:
     def explain(self) -> str:
         """The kernels, and each place where fusion stopped with its reason and the user's line."""
         return explain_text(self)
+
+    def memory_analysis(self) -> dict[str, int]:
+        """Bytes of the `arguments`, `results` and `constants`, of the arrays that `library` calls make (on the CPU; results among them), of the
+        `workspace` that other intermediates share, of results in `donated` arguments (which count once), and the `peak` of all of them."""
+        program = self.program
+        size = {
+            place: sum(value.nbytes for value in program.values if value.place == kind)
+            for place, kind in (
+                ("arguments", "argument"),
+                ("results", "result"),
+                ("constants", "constant"),
+                ("library", "library"),
+            )
+        }
+        size["workspace"] = program.workspace
+        size["donated"] = sum(program.values[result].nbytes for result in program.donated)
+        size["peak"] = sum(size.values()) - 2 * size["donated"]
+        return size
 
     def compile(self) -> Compiled:
         """Compiles every kernel. On a machine without the device it can be looked at, but not called."""
@@ -211,22 +230,8 @@ class Compiled:
         }
 
     def memory_analysis(self) -> dict[str, int]:
-        """Bytes of the `arguments`, `results` and `constants`, of the arrays that `library` calls make (on the CPU; results among them), of the
-        `workspace` that other intermediates share, of results in `donated` arguments (which count once), and the `peak` of all of them."""
-        program = self.lowered.program
-        size = {
-            place: sum(value.nbytes for value in program.values if value.place == kind)
-            for place, kind in (
-                ("arguments", "argument"),
-                ("results", "result"),
-                ("constants", "constant"),
-                ("library", "library"),
-            )
-        }
-        size["workspace"] = program.workspace
-        size["donated"] = sum(program.values[result].nbytes for result in program.donated)
-        size["peak"] = sum(size.values()) - 2 * size["donated"]
-        return size
+        """As `Lowered.memory_analysis`."""
+        return self.lowered.memory_analysis()
 
     # -- calling it --------------------------------------------------------------------------------------------------
 

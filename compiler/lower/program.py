@@ -10,12 +10,11 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel
-from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.expressions import Names
 from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
-from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedule, Schedules
+from numfuse.compiler.schedule import MODEL, Schedule, Schedules
 from numfuse.compiler.types import Shape, Spec, size_of
 
 Place = Literal["argument", "result", "workspace", "constant", "view", "library"]
@@ -232,7 +231,6 @@ class Lowering:
                 self._library(node, results)
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
         self._check_contents(self.graph.outputs)
-        program.workspace = self._plan(program)
         program.copied = _shared(program)
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
@@ -334,15 +332,6 @@ class Lowering:
         shape = store.inputs[1].shape
         return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
 
-    def _plan(self, program: Program) -> int:
-        """Gives each intermediate its place in the workspace."""
-        first, last = lifetimes(program)
-        kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
-        offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
-        for number, offset in zip(kept, offsets, strict=True):
-            program.values[number].number = offset
-        return size
-
 
 def lifetimes(program: Program) -> tuple[dict[int, int], dict[int, int]]:
     """For each value that is no view, the first and the last step that touches it or a view of it; for results the end."""
@@ -424,15 +413,3 @@ def flops_of(body: Graph) -> int:
 
 def _identifier(name: str) -> str:
     return name if name.isidentifier() and not name.startswith("_") else "kernel"
-
-
-def lower(
-    graph: Graph,
-    layouts: Sequence[Layout | None],
-    print_kernel: PrintKernel,
-    takes_arrays: bool = False,
-    schedules: Schedules = AS_MODELLED,
-) -> Program:
-    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
-    makes is taken as it is, and needs no place of its own."""
-    return Lowering(graph, layouts, print_kernel, takes_arrays, schedules).run()
