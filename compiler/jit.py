@@ -14,10 +14,11 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
 from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
+from numfuse.compiler.leaves import Leaf, flatten_call, labels_of, leaf_of, owners_of
 from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.signatures import Signature, history, why_new
-from numfuse.compiler.staged import Leaf, Traced, flatten_call, labels_of, leaf_of, owners_of, trace_function
+from numfuse.compiler.staged import Traced, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import TracedValueError, TraceError
 from numfuse.compiler.trace.random import Stream
