@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
-from numfuse.compiler.index import distinct_elements
+from numfuse.compiler.index import distinct_elements, strides_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.gather import numpy_index
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
@@ -45,6 +46,19 @@ class Leaf:
     aligned: bool = True
     on_device: bool = False
     generator: type | None = None
+
+    def takes(self, given: Leaf) -> bool:
+        """Whether what is compiled for this leaf runs with `given`. Arrays without strides here are copied, in C order."""
+        same = (self.spec, self.weak, self.generator) == (given.spec, given.weak, given.generator)
+        order = [
+            [
+                step
+                for step, extent in zip(leaf.strides or strides_of(leaf.spec.shape), leaf.spec.shape, strict=True)
+                if extent != 1
+            ]
+            for leaf in (self, given)
+        ]
+        return same and order[0] == order[1] and (given.aligned or not self.aligned or not given.on_device)
 
 
 @dataclass(frozen=True)
@@ -239,7 +253,9 @@ def _trace(
     result_tree = _flatten_result(recorder, (result, tuple(changed)), returned)
     del result, changed
     recorder.check_unchanged()
-    graph, feeds, outputs, writes, checks = _assemble(recorder, arrays, returned)
+    graph, feeds, outputs, writes, checks = _assemble(
+        recorder, arrays, returned, any(leaf.on_device for leaf in leaves)
+    )
     return Traced(
         function,
         graph,
@@ -327,7 +343,7 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
 
 
 def _assemble(
-    recorder: Recorder, arrays: list[Array], returned: list[Array]
+    recorder: Recorder, arrays: list[Array], returned: list[Array], on_device: bool
 ) -> tuple[Graph, list[Feed], list[Output], list[Write], list[Check]]:
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
     lasting = recorder.lasting()
@@ -352,20 +368,33 @@ def _assemble(
         if storage.written and leaf is not None
     ]
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
+
+    def seen(array: Array) -> tuple[Step, ...]:
+        """The steps to an array, with places that only the run knows as results of the graph."""
+        return tuple(
+            [
+                (
+                    op,
+                    {"axes": params["axes"], "places": [result_of(place, array.storage) for place in params["places"]]},
+                )
+                if op == "gather"
+                else (op, params)
+                for op, params in array.steps
+            ]
+        )
+
     outputs = []
     for array in returned:
-        moving = any(
-            op == "gather" for op, _ in array.steps
-        )  # a view whose place only the run knows: its value is returned
-        if array.storage in owners and not moving:
+        by_value = on_device and any(op == "gather" for op, _ in array.steps)  # the host cannot tell its place
+        if array.storage in owners and not by_value:
             unwrap = "scalar" if array.scalar and array.weak is None else ""
-            outputs.append(Output(None, *owners[array.storage], array.steps, unwrap))
+            outputs.append(Output(None, *owners[array.storage], seen(array), unwrap))
         elif array.weak is not None:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="number"))
         elif array.scalar:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="scalar"))
-        elif array.storage in shared and not moving:
-            outputs.append(Output(result_of(array.storage.value, array.storage), steps=array.steps))
+        elif array.storage in shared and not by_value:
+            outputs.append(Output(result_of(array.storage.value, array.storage), steps=seen(array)))
         else:
             outputs.append(Output(result_of(array.node, array.storage)))
     checks = undecided(recorder)
@@ -373,9 +402,13 @@ def _assemble(
     return graph, recorder.feeds, outputs, writes, checks
 
 
-def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
-    """The NumPy view of `array` that the recorded view steps make."""
+def view_through(array: Any, steps: tuple[Step, ...], results: Sequence[Any] = ()) -> Any:
+    """The NumPy view of `array` that the recorded view steps make. `results`: what the graph gave, where the places of elements may be."""
     for op, params in steps:
+        if op == "gather":
+            places = [int(results[place]) for place in params["places"]]
+            array = array[(*numpy_index(array.ndim, places, params["axes"]), ...)]
+            continue
         array = (
             array.view_through(op, params)
             if isinstance(array, DeviceArray)
@@ -386,8 +419,9 @@ def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
 
 def leaf_of(value: Any, path: str) -> Leaf:
     """What tracing needs to know of a leaf; raises UnsupportedDtype, and TypeError for array subclasses."""
-    if isinstance(value, Spec):
-        return Leaf(value)
+    if isinstance(value, Spec):  # an array in C order
+        steps = zip(strides_of(value.shape), value.shape, strict=True)
+        return Leaf(value, None, tuple([step if extent != 1 else 0 for step, extent in steps]))
     if isinstance(value, DeviceArray):
         aligned = value.address % 16 == 0
         return Leaf(

@@ -13,10 +13,11 @@ from numfuse.compiler.lower.cuda_printer import Launch
 from numfuse.compiler.lower.cuda_rows import RowPrinter
 from numfuse.compiler.lower.cuda_tiled import TiledPrinter, crossing
 from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.schedule import Schedule
 
 
-def print_cuda(kernel: Kernel) -> tuple[Source, Launch]:
+def print_cuda(kernel: Kernel, schedule: Schedule) -> tuple[Source, Launch]:
     if kernel.loops:
-        return RowPrinter(kernel).source()
+        return RowPrinter(kernel, schedule).source()
     across = crossing(kernel)
-    return TiledPrinter(kernel, *across).source() if across else FlatPrinter(kernel).source()
+    return TiledPrinter(kernel, *across).source() if across else FlatPrinter(kernel, schedule).source()

@@ -14,9 +14,10 @@ def gelu(n, x, out):
 from __future__ import annotations
 
 from numfuse.compiler.kernel import Kernel, Store
-from numfuse.compiler.lower.cuda_printer import VECTOR_BYTES, WARP, CudaPrinter, Launch, Window
+from numfuse.compiler.lower.cuda_printer import WARP, CudaPrinter, Launch, Window
 from numfuse.compiler.lower.expressions import Text
 from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.schedule import Schedule
 
 FLAT_THREADS = 256
 
@@ -24,8 +25,8 @@ FLAT_THREADS = 256
 class FlatPrinter(CudaPrinter):
     """Each thread computes `width` neighbouring elements of the innermost loop."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        super().__init__(kernel)
+    def __init__(self, kernel: Kernel, schedule: Schedule) -> None:
+        super().__init__(kernel, schedule)
         self.width = self.vector_width()
 
     def vector_width(self) -> int:
@@ -34,7 +35,7 @@ class FlatPrinter(CudaPrinter):
             return 1
         last = self.loops[-1]
         unit = [(buffer, index) for buffer, index in self.kernel.accesses if self.kernel.coef(index, last) == 1]
-        width = VECTOR_BYTES // max([buffer.dtype.itemsize for buffer, _ in unit], default=VECTOR_BYTES)
+        width = self.vector_bytes // max([buffer.dtype.itemsize for buffer, _ in unit], default=self.vector_bytes)
         while width > 1 and not self.pays(width):
             width //= 2
         return max(width, 1)
@@ -82,7 +83,7 @@ class FlatPrinter(CudaPrinter):
                     self.vectors_up_to(str(last.extent), 0)
                 else:
                     self.whole_vector()
-        block = min(FLAT_THREADS, max(WARP, -(-threads // WARP) * WARP))
+        block = min(self.schedule.block or FLAT_THREADS, max(WARP, -(-threads // WARP) * WARP))
         return source, Launch(-(-threads // block), block, self.outer)
 
     def reach(self) -> int:

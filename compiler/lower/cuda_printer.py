@@ -19,6 +19,7 @@ from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Buffer, Kernel, Scope, Store, Value
 from numfuse.compiler.lower.expressions import Text
 from numfuse.compiler.lower.printer import Parameter, Printer, Source, buffer_parameters, header
+from numfuse.compiler.schedule import MODEL, Schedule
 from numfuse.compiler.types import memory_dtype, size_of
 
 VECTOR_BYTES = 16
@@ -52,8 +53,10 @@ class Window:
 class CudaPrinter(Printer):
     """What all kernels share: the numbers of threads, the kernel's head, and loads and stores of whole vectors."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, schedule: Schedule = MODEL) -> None:
         super().__init__(kernel)
+        self.schedule = schedule
+        self.vector_bytes = schedule.vector or VECTOR_BYTES
         self.loops = kernel.loops_over(kernel.rows)
         self.count = self.names.new("n")
         self.lane = ""
@@ -99,7 +102,7 @@ class CudaPrinter(Printer):
             return 1
         steps = [coef for atom, coef in offset.terms if isinstance(atom, Axis) and self.kernel.collapsed[atom] != axis]
         steps += [] if anywhere else [offset.const]
-        while width > 1 and (width * buffer.dtype.itemsize > VECTOR_BYTES or any(step % width for step in steps)):
+        while width > 1 and (width * buffer.dtype.itemsize > self.vector_bytes or any(step % width for step in steps)):
             width //= 2
         return width
 

@@ -26,9 +26,10 @@ import numpy as np
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Store, Value
 from numfuse.compiler.lower.cpu import wants_lanes
-from numfuse.compiler.lower.cuda_printer import VECTOR_BYTES, WARP, CudaPrinter, Launch
+from numfuse.compiler.lower.cuda_printer import WARP, CudaPrinter, Launch
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Source, combined
+from numfuse.compiler.schedule import MODEL, Schedule
 from numfuse.compiler.types import NARROW
 
 KEPT_BYTES = 128
@@ -46,12 +47,12 @@ IN_FLIGHT_BYTES = 64
 class RowPrinter(CudaPrinter):
     """Each row is shared by `team` threads; a block holds `together` rows."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        super().__init__(kernel)
+    def __init__(self, kernel: Kernel, schedule: Schedule) -> None:
+        super().__init__(kernel, schedule)
         self.columns = wants_lanes(kernel)
         longest = max(loop.length for loop in kernel.loops)
-        self.team, self.together = team_for(longest, self.columns)
-        if len(kernel.loops) == 1 and self.team > ALONE:
+        self.team, self.together = team_for(longest, self.columns, schedule)
+        if schedule.team is None and len(kernel.loops) == 1 and self.team > ALONE:
             self.team = ALONE
         if not self.loops:
             self.together = 1
@@ -168,7 +169,7 @@ class RowPrinter(CudaPrinter):
             for b, index in unit
             if b is not None and index is not None and self.kernel.coef(index, axis) == 1
         ]
-        width = VECTOR_BYTES // max([buffer.dtype.itemsize for buffer, _ in moved], default=VECTOR_BYTES)
+        width = self.vector_bytes // max([buffer.dtype.itemsize for buffer, _ in moved], default=self.vector_bytes)
         while width > 1:
             whole = sum(self.piece(buffer, index, axis, width) == width for buffer, index in moved)
             if axis.extent % width == 0 and 2 * whole >= len(moved):
@@ -369,10 +370,12 @@ class RowPrinter(CudaPrinter):
         return f"{NARROW[dtype]}({text})" if dtype in NARROW else text
 
 
-def team_for(longest: int, columns: bool) -> tuple[int, int]:
+def team_for(longest: int, columns: bool, schedule: Schedule = MODEL) -> tuple[int, int]:
     """How many threads share a row of this length, and how many rows a block holds."""
     if columns:
         return COLUMN_THREADS, WARP
+    if schedule.team is not None:
+        return schedule.team, 4 if schedule.team == WARP else 1
     if longest <= WARP_ROW:
         return WARP, 4
     team = 2 * WARP
@@ -381,8 +384,8 @@ def team_for(longest: int, columns: bool) -> tuple[int, int]:
     return team, 1
 
 
-def keep_on_cuda(work: int, length: int, itemsize: int, columns: bool) -> bool:
+def keep_on_cuda(work: int, length: int, itemsize: int, columns: bool, schedule: Schedule = MODEL) -> bool:
     """Whether to keep a value for the row's next loop: always, where it fits the thread's registers."""
-    team, _ = team_for(length, columns)
+    team, _ = team_for(length, columns, schedule)
     most = KEPT_BYTES if work and itemsize <= 4 else KEPT_BYTES // 2  # arithmetic on wide elements takes registers too
     return -(-length // team) * max(itemsize, 4) <= most

@@ -24,37 +24,25 @@ def compile_source(source: Source, fastmath: bool = False) -> bytes:
     The function has Numba's own calling convention, `int f(void **result, void **error, int64 lo, int64 hi, pointer, ...)`: kernels give
     no result and raise nothing, so the first two are memory that nobody reads.
     """
-    compiled = _numba_function(source, fastmath)
-    return compiled.fndesc.llvm_func_name.encode() + b"\0" + compiled.library._get_compiled_object()
+    symbol, library = _compiled(source, fastmath)
+    return symbol.encode() + b"\0" + library.object_code()
 
 
 def assembly(source: Source, fastmath: bool = False) -> str:
     """The kernel's machine code as text."""
-    return _numba_function(source, fastmath).library.get_asm_str()
+    return str(_compiled(source, fastmath)[1].assembly())
 
 
-def _numba_function(source: Source, fastmath: bool) -> Any:
-    """The kernel compiled by Numba, whose import takes a fifth of a second."""
-    from numba.core import compiler, cpu, registry, types
-    from numba.core.compiler_lock import global_compiler_lock
+def _compiled(source: Source, fastmath: bool) -> Any:
+    """The kernel's symbol and module, by Numba, whose import takes a tenth of a second."""
+    from numba.core import types
     from numfuse.runtime.cpu.functions import NAMES
+    from numfuse.runtime.cpu.target import compiled
 
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
     pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]  # type: ignore[attr-defined]
-    flags = compiler.Flags()
-    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-    flags.error_model = "numpy"
-    flags.noalias = True  # no argument overlaps another: the runtime sees to it
-    flags.fastmath = cpu.FastMathOptions(fastmath)
-    with global_compiler_lock:
-        target = registry.cpu_target
-        target.typing_context.refresh()
-        target.target_context.refresh()
-        arguments = (types.int64, types.int64, *pointers)
-        return compiler.compile_extra(
-            target.typing_context, target.target_context, scope[source.name], arguments, types.void, flags, {}
-        )
+    return compiled(scope[source.name], (types.int64, types.int64, *pointers), fastmath)
 
 
 def numba_type(dtype: np.dtype | None) -> Any:
@@ -68,29 +56,30 @@ def numba_type(dtype: np.dtype | None) -> Any:
 def load(compiled: bytes) -> int:
     """The address of the kernel in object code that `compile_source` made. Raises OSError where it cannot be loaded."""
     symbol, _, code = compiled.partition(b"\0")
-    return _load_object(symbol.decode(), code)
+    (address,) = _load_object(code, symbol.decode())
+    return address
 
 
-def load_ir(name: str, text: str) -> int:
-    """The address of the function `name` in LLVM IR."""
+def load_ir(text: str, *names: str) -> list[int]:
+    """The addresses of functions in LLVM IR."""
     import llvmlite.binding as llvm
 
     _execution_engine()
     module = llvm.parse_assembly(text)
-    return _load_object(name, _machine.emit_object(module))
+    return _load_object(_machine.emit_object(module), *names)
 
 
-def _load_object(symbol: str, code: bytes) -> int:
+def _load_object(code: bytes, *symbols: str) -> list[int]:
     import llvmlite.binding as llvm
 
     with _lock:
         engine = _execution_engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        address = engine.get_function_address(symbol)
-    if not address:
+        addresses = [engine.get_function_address(symbol) for symbol in symbols]
+    if not all(addresses):
         raise OSError("the object code has no kernel in it")
-    return address
+    return addresses
 
 
 @functools.cache

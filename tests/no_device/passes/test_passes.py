@@ -190,6 +190,31 @@ def test_expand_argmax() -> None:
         np.testing.assert_array_equal(after.evaluate(x)[0], before.evaluate(x)[0])
 
 
+@pytest.mark.parametrize("op", ["argmax", "argmin"])
+def test_expand_argmax_of_a_long_axis(op: str) -> None:
+    """The first block that holds the best element is searched, and no other."""
+    length = 20_001
+    after = expand(graph(f"%x: f32[3,{length}]", "%1", f"%1: i64[3] = {op}(%x, axis=(1,))"))
+    after.check()
+    assert sum(node.op == "gather" for node in after.nodes) == 1
+    for places, values in (
+        ([(0, 0), (1, 7), (1, 9000), (2, length - 1)], (1e6, 1e6, 1e6, 1e6)),
+        ([(0, 300), (0, 9), (1, 20), (1, 19_000), (2, 4)], (np.nan, np.inf, np.inf, np.nan, -np.inf)),
+    ):
+        x = np.random.default_rng(0).standard_normal((3, length)).astype("f4")
+        x[tuple(zip(*places, strict=True))] = values
+        for sign in (1, -1):
+            np.testing.assert_array_equal(after.evaluate(sign * x)[0], getattr(np, op)(sign * x, axis=1))
+
+
+def test_expand_fmax_reduce() -> None:
+    for op, ufunc in (("fmax_reduce", np.fmax), ("fmin_reduce", np.fmin)):
+        after = expand(graph("%x: f32[4,3]", "%1", f"%1: f32[4] = {op}(%x, axis=(1,))"))
+        after.check()
+        x = np.array([[1, np.nan, 2], [np.nan] * 3, [-np.inf, np.nan, -np.inf], [np.inf] * 3], "f4")
+        np.testing.assert_array_equal(after.evaluate(x)[0], ufunc.reduce(x, axis=1))
+
+
 def test_expand_product_of_a_computed_matrix_and_a_vector() -> None:
     before = graph("%x: f64[3,4], %v: f64[4,1]", "%2", "%1: f64[3,4] = exp(%x)", "%2: f64[3,1] = matmul(%1, %v)")
     after = expand(before)
