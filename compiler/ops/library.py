@@ -210,12 +210,6 @@ def an_index_each(x: Any, shape: Shape, order: str) -> Any:
     return tuple([np.zeros((), np.intp) for _ in shape])
 
 
-def divide_by_weights(total: Any, weights: Any) -> Any:
-    if np.any(weights == 0):
-        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-    return total / weights
-
-
 ROWS = [
     batched("sort", np.sort),
     batched("argsort", np.argsort),
@@ -245,7 +239,6 @@ ROWS = [
     shaped("polyfit", np.polyfit, polyfit_shapes, polyfit_sample),
     shaped("ravel_multi_index", lambda *index, **params: np.ravel_multi_index(index, **params), as_first, an_index),
     shaped("unravel_index", np.unravel_index, lambda shapes, params: [shapes[0]] * len(params["shape"]), an_index_each),
-    shaped("divide_by_weights", divide_by_weights, as_first),
     shaped("convolve", np.convolve, correlated),
     shaped("correlate", np.correlate, correlated),
     shaped("bincount", bincount, lambda shapes, params: [(params["length"],)], lambda x, *w, length: np.bincount(x, *w)),
