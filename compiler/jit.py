@@ -15,7 +15,9 @@ import numpy as np
 from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
 from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
 from numfuse.compiler.lowered import Compiled, Lowered
-from numfuse.compiler.staged import Leaf, Traced, flatten_call, leaf_of, owners_of, trace_function
+from numfuse.compiler.schedule import Schedule
+from numfuse.compiler.signatures import Signature, history, why_new
+from numfuse.compiler.staged import Leaf, Traced, flatten_call, labels_of, leaf_of, owners_of, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import TracedValueError, TraceError
 from numfuse.compiler.trace.random import Stream
@@ -24,7 +26,7 @@ from numfuse.compiler.types import UnsupportedDtype
 from numfuse.runtime import devices, log
 
 ndarray = np.ndarray
-Function = TypeVar("Function", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class JitFunction:
         self._owner = owner
         self._fast: dict[Any, Known] = {}
         self._entry: Callable[..., Any] = _not_known
-        self._known: dict[Any, Compiled | Fallback] = {}
+        self._known: dict[Signature, Compiled | Fallback] = {}
         self._bound: dict[int, JitFunction] = {}
         self._lock = threading.RLock()
         self._signature = inspect.signature(function)
@@ -124,25 +126,46 @@ class JitFunction:
         except (TraceError, UnsupportedDtype) as error:
             self._warn(error)
             return self._plain(args, kwargs)
-        compiled = self._known.get((tree, tuple(kinds)))
+        signature = self._signature_of(tree, kinds)
+        compiled = self._known.get(signature)
         if compiled is None:
             with self._lock:
-                compiled = self._known.get((tree, tuple(kinds)))
+                compiled = self._known.get(signature)
                 if compiled is None:
-                    log.message("compile", f"{self!r} for {', '.join(str(kind.spec) for kind in kinds)}")
                     try:
-                        compiled = self._trace(tree, kinds, names).lower().compile()
+                        compiled = self._compiled(signature, names, leaves)
                     except (TraceError, UnsupportedDtype) as error:
                         if self._make_static(error, tree, kinds):
                             return self._call(args, kwargs)
                         self._warn(error)
-                        compiled = self._fallback(error, tree)
-                    self._known[tree, tuple(kinds)] = compiled
+                        compiled = self._known[signature] = self._fallback(error, tree)
         if key is not None:
             plain = compiled.direct and not kwargs and not self._static
             entry = compiled.entry(key) if plain else None  # type: ignore[arg-type]
             self._fast[key] = Known(compiled, entry or _not_known)
         return self._run(compiled, leaves, args, kwargs)
+
+    def _signature_of(self, tree: Tree, kinds: Sequence[Leaf]) -> Signature:
+        positional, _ = tree.children
+        return Signature(tree, tuple(kinds), tuple(labels_of(self._signature, len(positional.children))))
+
+    def _scheduled(self, lowered: Lowered, leaves: Sequence[Any] | None = None) -> Lowered:
+        """With the schedules that measuring finds, or found before; `leaves`: the arguments to measure with."""
+        if not self.options["autotune"]:
+            return lowered
+        from numfuse.compiler.tuning import tuned
+
+        return tuned(lowered, leaves, self.options["autotune"])
+
+    def _compiled(self, signature: Signature, names: Sequence[str], leaves: Sequence[Any] | None = None) -> Compiled:
+        """Compiles for one more signature."""
+        if log.wanted("compile"):
+            why = why_new(signature, list(self._known))
+            log.message("compile", f"{self!r} for {signature.as_text()}: {why}")
+        lowered = self._trace(signature.tree, signature.kinds, names).lower()
+        compiled = self._scheduled(lowered, leaves).compile()
+        self._known[signature] = compiled
+        return compiled
 
     def _run(
         self, compiled: Compiled | Fallback, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -206,14 +229,37 @@ class JitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The function as a graph, for these arguments: arrays, or specs of them (`numfuse.spec`)."""
+        return self._with_static_integers(self._trace, args, kwargs)
+
+    def ready(self, *args: Any, **kwargs: Any) -> Compiled:
+        """What calls with such arguments run from then on: arrays, or specs of them. Raises TraceError where the function cannot be compiled as a
+        whole, with `fallback=True` too."""
+
+        def compiled(tree: Tree, kinds: Sequence[Leaf], names: Sequence[str]) -> Compiled:
+            signature = self._signature_of(tree, kinds)
+            with self._lock:
+                known = self._known.get(signature)
+                return known if isinstance(known, Compiled) else self._compiled(signature, names)
+
+        return self._with_static_integers(compiled, args, kwargs)
+
+    def _with_static_integers(
+        self, make: Callable[[Tree, Sequence[Leaf], Sequence[str]], T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        """What `make` makes of a call, with those integers static whose values the function needs."""
         while True:
             leaves, names, tree = self._flatten(args, kwargs)
             kinds = [leaf_of(known_array(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
             try:
-                return self._trace(tree, kinds, names)
+                return make(tree, kinds, names)
             except TracedValueError as error:
                 if not self._make_static(error, tree, kinds):
                     raise
+
+    def explain(self) -> str:
+        """What the function has been compiled for so far, and why each was compiled anew: which shape, dtype, strides or static value was another."""
+        remark = {Compiled: "", Fallback: " (not compiled as a whole: see `lower`)"}
+        return history(repr(self), {signature: remark[type(made)] for signature, made in self._known.items()})
 
     def lower(
         self, *args: Any, target: str | None = None, arch: str | None = None, **kwargs: Any
@@ -223,7 +269,7 @@ class JitFunction:
         With `fallback=True`, where the function cannot be traced: what a call with (copies of) these arguments runs.
         """
         try:
-            return self.trace(*args, **kwargs).lower(target=target, arch=arch)
+            return self._scheduled(self.trace(*args, **kwargs).lower(target=target, arch=arch))
         except (TraceError, UnsupportedDtype) as error:
             if not self.options["fallback"]:
                 raise
@@ -246,6 +292,8 @@ def jit(
     fastmath: bool = False,
     donate: str | Sequence[str] = (),
     fallback: bool = False,
+    schedule: Schedule | None = None,
+    autotune: bool | float = False,
 ) -> Callable[[Callable[..., Any]], JitFunction]: ...
 
 
@@ -257,6 +305,8 @@ def jit(
     fastmath: bool = False,
     donate: str | Sequence[str] = (),
     fallback: bool = False,
+    schedule: Schedule | None = None,
+    autotune: bool | float = False,
 ) -> Any:
     """Compiles a NumPy function into fused kernels: `@jit`, `@jit(...)` or `jit(f)`.
 
@@ -272,6 +322,11 @@ def jit(
     fallback
         Where the function cannot be traced (conditions on values, shapes that depend on values, functions that are not supported), it runs as it is
         written, with lazy arrays: what can be fused is, and the rest is NumPy's, on the host. Says so once, in a `FallbackWarning`.
+    schedule
+        A `Schedule`: how kernels are cut up and shared, where it is not to be as the model chooses.
+    autotune
+        Whether the first call with arguments of a new kind measures, for each kernel, other schedules than the model's, for up to 10 seconds or as
+        many as given. What was fastest is kept on disk, for this function and this machine. Numbers may be added up in another order.
 
     Raises ValueError for an unknown target or argument name; what the function does that cannot be traced is a
     `TraceError` at the first call, naming the line.
@@ -285,7 +340,14 @@ def jit(
     """
     if fn is None:
         return functools.partial(
-            jit, target=target, static_argnames=static_argnames, fastmath=fastmath, donate=donate, fallback=fallback
+            jit,
+            target=target,
+            static_argnames=static_argnames,
+            fastmath=fastmath,
+            donate=donate,
+            fallback=fallback,
+            schedule=schedule,
+            autotune=autotune,
         )
     if target not in devices.TARGETS:
         raise ValueError(f"unknown target {target!r}; the targets are {', '.join(devices.TARGETS)}")
@@ -299,6 +361,8 @@ def jit(
         "fastmath": fastmath,
         "donate": _names(donate),
         "fallback": fallback,
+        "schedule": schedule,
+        "autotune": autotune,
     }
     return JitFunction(fn, options)
 
@@ -316,13 +380,7 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
         raise TypeError("the compiled function was traced with arguments of another structure, or other static values")
     for leaf, name, kind in zip(leaves, names, expected, strict=True):
         given = leaf_of(leaf, name)
-        strides = kind.strides if kind.strides is not None else given.strides
-        if (
-            given.spec != kind.spec
-            or given.weak != kind.weak
-            or given.generator != kind.generator
-            or given.strides != strides
-        ):
+        if not kind.takes(given):
             raise TypeError(
                 f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
             )

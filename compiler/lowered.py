@@ -11,6 +11,7 @@ from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
 from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep, lower
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
+from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
 from numfuse.compiler.staged import Output, Traced, view_through
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
@@ -115,6 +116,7 @@ def lower_graph(
     arch: str | None,
     traced: Traced | None = None,
     given: Mapping[int, int] | None = None,
+    schedules: Schedules = AS_MODELLED,
 ) -> Lowered:
     """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order). `given`: inputs whose
     memory the program may write to, each with the output that it must hold at the end."""
@@ -124,7 +126,7 @@ def lower_graph(
     with without_collector():
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
         graph = optimize(graph, target, trail=trail, given=written)
-        program = lower(graph, layouts, target.print_kernel, target.takes_arrays)
+        program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules)
         if target.finish is not None:
             target.finish(program)
     if log.wanted("passes"):
@@ -132,12 +134,13 @@ def lower_graph(
     return Lowered(target, device, program, trail, traced)
 
 
-def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
-    """Optimises a traced function for a target and prints its kernels."""
+def lower_traced(traced: Traced, target_name: str, arch: str | None, schedules: Schedules | None = None) -> Lowered:
+    """Optimises a traced function for a target and prints its kernels, by its own schedule unless others are given."""
     on_device = target_name != "cpu" and (target_name != "auto" or default_target() != "cpu")
     layouts = traced.layouts(on_device)
     given = traced.given(layouts)
-    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given)
+    schedules = schedules or Schedules(traced.options.get("schedule") or MODEL)
+    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules)
     donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered
 
@@ -149,9 +152,7 @@ class Compiled:
         self.lowered = lowered
         self.traced = traced
         self.executable = lowered.device.compile(lowered.program, self.traced.options)
-        self._read = [
-            _reader(feed, node.dtype) for feed, node in zip(self.traced.feeds, self.traced.graph.inputs, strict=True)
-        ]
+        self._read = readers(traced)
         self.simple = self._simple_result()
         result, changed = self.traced.tree.children
         whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
@@ -286,6 +287,11 @@ def write_back(target: Any, result: Any) -> None:
     np.copyto(target, result.numpy() if isinstance(result, DeviceArray) else result, casting="unsafe")
 
 
+def readers(traced: Traced) -> list[Callable[[Sequence[Any]], Any]]:
+    """For each input of the graph, what takes its value from a call's leaves."""
+    return [_reader(feed, node.dtype) for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)]
+
+
 def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     """What takes a graph input's value from a call's leaves."""
     if feed.captured is not None:
@@ -374,7 +380,8 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
             phases.append(
                 f"kernel {phase.source.name}[{extents}]({', '.join(told(number) for number in phase.values)})"
             )
-        return "; ".join(phases)
+        decided = f"  ({step.kernel.schedule})" if step.kernel.schedule != MODEL else ""
+        return "; ".join(phases) + decided
     if isinstance(step, LibraryStep):
         results = ", ".join(told(number) for number in step.outputs if number is not None)
         return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {results}"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
-from numfuse.compiler.index import distinct_elements
+from numfuse.compiler.index import distinct_elements, strides_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.gather import numpy_index
@@ -46,6 +46,19 @@ class Leaf:
     aligned: bool = True
     on_device: bool = False
     generator: type | None = None
+
+    def takes(self, given: Leaf) -> bool:
+        """Whether what is compiled for this leaf runs with `given`. Arrays without strides here are copied, in C order."""
+        same = (self.spec, self.weak, self.generator) == (given.spec, given.weak, given.generator)
+        order = [
+            [
+                step
+                for step, extent in zip(leaf.strides or strides_of(leaf.spec.shape), leaf.spec.shape, strict=True)
+                if extent != 1
+            ]
+            for leaf in (self, given)
+        ]
+        return same and order[0] == order[1] and (given.aligned or not self.aligned or not given.on_device)
 
 
 @dataclass(frozen=True)
@@ -406,8 +419,9 @@ def view_through(array: Any, steps: tuple[Step, ...], results: Sequence[Any] = (
 
 def leaf_of(value: Any, path: str) -> Leaf:
     """What tracing needs to know of a leaf; raises UnsupportedDtype, and TypeError for array subclasses."""
-    if isinstance(value, Spec):
-        return Leaf(value)
+    if isinstance(value, Spec):  # an array in C order
+        steps = zip(strides_of(value.shape), value.shape, strict=True)
+        return Leaf(value, None, tuple([step if extent != 1 else 0 for step, extent in steps]))
     if isinstance(value, DeviceArray):
         aligned = value.address % 16 == 0
         return Leaf(

@@ -41,6 +41,11 @@ class Tree:
             yield from child.statics()
 
     @property
+    def labels(self) -> Sequence[Hashable]:
+        """What the children are found by: index, key or attribute."""
+        return range(len(self.children)) if self.kind in ("list", "tuple") else self.static[1]
+
+    @property
     def leaves(self) -> int:
         """How many leaves there are."""
         return 1 if self.kind == "leaf" else sum(child.leaves for child in self.children)
@@ -123,10 +128,9 @@ def unflatten(tree: Tree, leaves: Iterator[Any], on_container: OnContainer | Non
         return next(leaves)
     if tree.kind == "static":
         return tree.static
-    labels = range(len(tree.children)) if tree.kind in ("list", "tuple") else tree.static[1]
     parts = [
         unflatten(child, leaves, on_container, (*path, label))
-        for child, label in zip(tree.children, labels, strict=True)
+        for child, label in zip(tree.children, tree.labels, strict=True)
     ]
     if tree.kind == "tuple":
         return tree.static(*parts) if hasattr(tree.static, "_fields") else tree.static(parts)
@@ -134,11 +138,11 @@ def unflatten(tree: Tree, leaves: Iterator[Any], on_container: OnContainer | Non
     if tree.kind == "list":
         made = parts if tree.static is list else tree.static(parts)
     elif tree.kind == "dict":
-        pairs = dict(zip(labels, parts, strict=True))
+        pairs = dict(zip(tree.labels, parts, strict=True))
         made = pairs if tree.static[0] is dict else tree.static[0](pairs)
     else:
         made = tree.static[0].__new__(tree.static[0])
-        made.__dict__.update(zip(labels, parts, strict=True))
+        made.__dict__.update(zip(tree.labels, parts, strict=True))
     if on_container is not None:
         on_container(path, made)
     return made

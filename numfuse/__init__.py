@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from numfuse.compiler.ahead import compile_ahead
 from numfuse.compiler.define import GraphBuilder
 from numfuse.compiler.graph import Graph, GraphError, Location, Node
 from numfuse.compiler.jit import JitFunction, jit
@@ -12,6 +13,7 @@ from numfuse.compiler.lazy.create import asarray
 from numfuse.compiler.lazy.fallback import FallbackWarning
 from numfuse.compiler.lazy.recorder import evaluate
 from numfuse.compiler.lowered import Compiled, Kernel, Lowered
+from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.staged import Traced
 from numfuse.compiler.text import GraphSyntaxError
 from numfuse.compiler.trace.errors import TracedValueError, TraceError, UnsupportedFunction
@@ -31,6 +33,7 @@ __all__ = [
     "Location",
     "Lowered",
     "Node",
+    "Schedule",
     "Spec",
     "TraceError",
     "Traced",
@@ -38,6 +41,7 @@ __all__ = [
     "UnsupportedDtype",
     "UnsupportedFunction",
     "asarray",
+    "compile_ahead",
     "evaluate",
     "jit",
     "parse_spec",

@@ -1,4 +1,4 @@
-"""The command line: `numfuse dump`, `numfuse info`, `numfuse cache`. Data goes to stdout, messages to stderr.
+"""The command line: `numfuse dump`, `numfuse compile`, `numfuse info`, `numfuse cache`. Data goes to stdout, messages to stderr.
 
 Exit codes: 0 done; 1 the function or the machine does not allow it; 2 the command is written wrongly.
 """
@@ -18,6 +18,14 @@ DUMP_EXAMPLES = """examples:
   numfuse dump model.py:softmax --arg 'x=f32[64,64]' --stage optimized --pass simplify
   numfuse dump model.py:step --arg 'x=f64[100]' --arg 'dt=0.1' --stage fused --format dot | dot -Tsvg > step.svg
 """
+COMPILE_EXAMPLES = """examples:
+  numfuse compile model.py:gelu --arg 'x=f32[1000000]'
+  numfuse compile package.model:softmax --arg 'x=f32[4096,1024]' --target cuda --arch sm_90
+  numfuse compile model.py:gelu --arg 'x=f32[1000]' --also model.py:gelu --arg 'x=f32[2000]' --also model.py:step --arg 'x=f64[100]' --arg dt=0.1
+
+An array is taken to be in C order. The code is kept where `numfuse cache path` says, for processors like this one; set
+NUMFUSE_CACHE_DIR to keep it elsewhere, and set it to the same folder where the program runs.
+"""
 CACHE_EXAMPLES = """examples:
   numfuse cache path        where compiled kernels are kept
   numfuse cache list        each with its target, size and when it was last used
@@ -32,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=DUMP_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="{dump,info,cache}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{dump,compile,info,cache}")
     dump = commands.add_parser(
         "dump",
         help="print the graph or the kernels of a function",
@@ -40,17 +48,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=DUMP_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    dump.add_argument("function", metavar="FILE.py:FUNCTION", help="the function; a method as Class.method")
-    dump.add_argument(
-        "--arg",
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="an argument's type, x=f32[1024,1024] or x=f64[]; or its value, n=3, for a number, a string, True, False or None",
-    )
+    _add_function(dump)
     dump.add_argument("--stage", choices=report.STAGES, default="kernels", help="what to print (default: kernels)")
-    dump.add_argument("--target", choices=("cpu", "cuda"), default="cpu", help="what to compile for (default: cpu)")
-    dump.add_argument("--arch", metavar="sm_90", help="the CUDA architecture (default: this machine's, or sm_90)")
     names = [name for name, _ in PASSES]
     dump.add_argument(
         "--pass",
@@ -61,6 +60,22 @@ def parser() -> argparse.ArgumentParser:
     )
     dump.add_argument(
         "--format", choices=("text", "json", "dot"), default="text", help="how to print graphs (default: text)"
+    )
+    ahead = commands.add_parser(
+        "compile",
+        help="compile functions now, into the kernel cache, so that programs start fast",
+        description="Compiles functions for arguments of the given types and keeps the code in the kernel cache, for the processes to come.",
+        epilog=COMPILE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_function(ahead)
+    ahead.add_argument(
+        "--also",
+        action="append",
+        dest="arg",
+        type=report.Also,
+        metavar="FUNCTION",
+        help="one more function, or the same one again; the --arg that follow are its own",
     )
     commands.add_parser("info", help="print versions, devices and settings, for a bug report")
     cache = commands.add_parser(
@@ -73,6 +88,24 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_function(command: argparse.ArgumentParser) -> None:
+    """What names a function, its arguments and the target."""
+    command.add_argument(
+        "function",
+        metavar="FUNCTION",
+        help="the function, as FILE.py:FUNCTION or package.module:FUNCTION; a method as Class.method",
+    )
+    command.add_argument(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="NAME=TYPE",
+        help="an argument's type, x=f32[1024,1024] or x=f64[]; or its value, n=3, for a number, a string, True, False or None",
+    )
+    command.add_argument("--target", choices=("cpu", "cuda"), default="cpu", help="what to compile for (default: cpu)")
+    command.add_argument("--arch", metavar="sm_90", help="the CUDA architecture (default: this machine's, or sm_90)")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line; returns the exit code."""
     options = parser().parse_args(arguments)
@@ -81,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report.info())
         elif options.command == "cache":
             print(report.cache(options.action))
+        elif options.command == "compile":
+            print(report.compile_all(options))
         else:
             print(report.dump(options))
     except report.UsageError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from numfuse.compiler.ahead import compile_ahead
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.interchange import graph_as_dot, graph_as_json
 from numfuse.compiler.jit import JitFunction, jit
@@ -39,13 +42,11 @@ def dump(options: argparse.Namespace) -> str:
     """The stage that was asked for."""
     if options.stage == "ptx" and options.target != "cuda":
         raise UsageError("--stage ptx is for --target cuda")
-    if options.arch is not None and options.target != "cuda":
-        raise UsageError("--arch is for --target cuda")
     if options.format == "dot" and options.stage in ("kernels", "ptx") and options.after is None:
         raise UsageError(f"--format dot is for graphs: --stage traced, optimized or fused, not {options.stage}")
+    check_arch(options)
     function = find_function(options.function)
-    args, kwargs = arguments_of(function, options.arg)
-    traced = function.trace(*args, **kwargs)
+    traced = function.trace(**arguments_of(function, options.arg))
     if options.after is not None:
         return graph_text(optimize(traced.graph, find_target(options.target), last=options.after), options.format)
     if options.stage == "traced":
@@ -60,6 +61,11 @@ def dump(options: argparse.Namespace) -> str:
     if options.stage == "ptx":
         return ptx_text(lowered, options.format)
     return kernels_json(lowered) if options.format == "json" else lowered.as_text()
+
+
+def check_arch(options: argparse.Namespace) -> None:
+    if options.arch is not None and options.target != "cuda":
+        raise UsageError("--arch is for --target cuda")
 
 
 def graph_text(graph: Graph, form: str) -> str:
@@ -86,11 +92,37 @@ def kernels_json(lowered: Lowered) -> str:
 
 
 def find_function(place: str) -> JitFunction:
-    """The function that `FILE.py:FUNCTION` names, jitted. Runs the file."""
+    """The function that `FILE.py:FUNCTION` or `package.module:FUNCTION` names, jitted. Runs the file."""
     file, _, name = place.rpartition(":")
     if not file or not name:
-        raise UsageError(f"{place!r} does not name a function; write FILE.py:FUNCTION")
+        raise UsageError(f"{place!r} does not name a function; write FILE.py:FUNCTION or package.module:FUNCTION")
+    found = module = load(file)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = [
+                n
+                for n, value in vars(module).items()
+                if callable(value) and getattr(value, "__module__", "") == module.__name__
+            ]
+            raise UsageError(f"{file} has no function {name!r}; it has {', '.join(names) or 'none'}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"{name} in {file} is not a function")
+    return found if isinstance(found, JitFunction) else jit(found)
+
+
+@functools.cache
+def load(file: str) -> Any:
+    """The module that a file or a dotted name stands for, run once."""
     path = Path(file)
+    if not file.endswith(".py") and not path.is_file():
+        sys.path.insert(0, os.getcwd())
+        try:
+            return importlib.import_module(file)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{file}.".startswith(f"{error.name}."):
+                raise  # the module is there, and lacks another
+            raise UsageError(f"there is no module {file}; write FILE.py:FUNCTION or package.module:FUNCTION") from None
     if not path.is_file():
         raise UsageError(f"there is no file {file}")
     name_in_python = path.stem if path.stem not in sys.modules else f"{path.stem}_dumped"
@@ -101,22 +133,10 @@ def find_function(place: str) -> JitFunction:
     sys.modules[name_in_python] = module
     sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            names = [
-                n
-                for n, value in vars(module).items()
-                if callable(value) and getattr(value, "__module__", "") == name_in_python
-            ]
-            raise UsageError(f"{file} has no function {name!r}; it has {', '.join(names) or 'none'}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"{name} in {file} is not a function")
-    return found if isinstance(found, JitFunction) else jit(found)
+    return module
 
 
-def arguments_of(function: JitFunction, given: list[str]) -> tuple[list[Any], dict[str, Any]]:
+def arguments_of(function: JitFunction, given: list[str]) -> dict[str, Any]:
     """The call's arguments from `NAME=TYPE` and `NAME=VALUE`, in any order."""
     parameters = inspect.signature(function.function).parameters
     values: dict[str, Any] = {}
@@ -137,7 +157,7 @@ def arguments_of(function: JitFunction, given: list[str]) -> tuple[list[Any], di
     ]
     if missing:
         raise UsageError(f"the type of {missing[0]!r} is not given; add --arg '{missing[0]}=f32[1024,1024]'")
-    return [], values
+    return values
 
 
 def argument(text: str, value: str) -> Any:
@@ -161,6 +181,38 @@ def argument(text: str, value: str) -> Any:
         raise UsageError(
             f"--arg {text!r}: {value!r} is neither a type like f32[1024,1024] nor a value like 3, 0.5 or 'edge'"
         ) from None
+
+
+# -- compile -------------------------------------------------------------------------------------------------------------
+
+
+class Also(str):
+    """Among the values of `--arg`, the name of one more function."""
+
+
+def compile_all(options: argparse.Namespace) -> str:
+    """Compiles every function that was named; a line for each, and where the code is kept."""
+    check_arch(options)
+    named: list[tuple[str, list[str]]] = [(options.function, [])]
+    for text in options.arg:
+        if isinstance(text, Also):
+            named.append((text, []))
+        else:
+            named[-1][1].append(text)
+    functions = [(place, find_function(place)) for place, _ in named]
+    calls = [arguments_of(function, given) for (_, function), (_, given) in zip(functions, named, strict=True)]
+    lines = []
+    for number, ((place, function), values) in enumerate(zip(functions, calls, strict=True)):
+        told = f"{place} for {', '.join(f'{name}={value!r}' for name, value in values.items())}"
+        if len(calls) > 1:
+            print(f"numfuse: {number + 1} of {len(calls)}: {told}", file=sys.stderr, flush=True)
+        (compiled,) = compile_ahead(function, values, target=options.target, arch=options.arch)
+        kernels = len({kernel.name for kernel in compiled.kernels})
+        lines.append(f"{told}: {kernels} kernel{'' if kernels == 1 else 's'}")
+    kept = disk_cache().directory
+    if kept is None:
+        raise OSError("the code could not be kept: see the warning above")
+    return "\n".join([*lines, f"in {kept}"])
 
 
 # -- cache ---------------------------------------------------------------------------------------------------------------

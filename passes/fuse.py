@@ -272,7 +272,7 @@ class Fuser:
                 axes = frozenset([axis for part in inside for axis in part.axes])
                 around = frozenset(cluster.rows) if cluster.rows is not None else loops
                 if node.params.get("block"):  # the reduced axis walks all blocks
-                    around -= index[-1].axes
+                    around -= index[node.params["axis"][0]].axes
                 self._demand(source, cluster, inside, axes | around)
             elif row.kind == "gather":
                 of_places, inside = gathered(node, index)
@@ -298,7 +298,7 @@ class Fuser:
         if cluster.rows is None and kept is not None:
             cluster.rows = kept
         inner = iter(cluster.inner_axes([source.shape[a] for a in axis]))
-        outer = iter(index[:-1] if node.params.get("block") else index)
+        outer = iter([part for a, part in enumerate(index) if not (node.params.get("block") and a in axis)])
         return tuple([next(inner) if a in axis else next(outer) for a in range(len(source.shape))])
 
     # -- what pays ---------------------------------------------------------------------------------------------------

@@ -158,11 +158,15 @@ class DiskCache:
         total = sum(size for _, size, _ in sizes)
         if total <= self.limit:
             return
+        removed = 0
         for _, size, path in sorted(sizes):
             if total <= self.limit * 0.9:
                 break
-            _remove(Path(path))
+            removed += _remove(Path(path))
             total -= size
+        log.message(
+            "cache", f"{self.directory} was beyond {self.limit} bytes; removed the {removed} kernels used longest ago"
+        )
 
 
 def _code_of(content: bytes) -> bytes | None:

@@ -1,6 +1,7 @@
 """What NUMFUSE_LOG asks to hear, on stderr: several topics with commas between, or `all`.
 
-`compile`: each trace, and why; `passes`: the time and the nodes of each pass; `cache`: hits and misses; `fallback`: what NumPy
+`compile`: each trace, and why: what differs from the signatures known; `passes`: the time and the nodes of each pass; `cache`: for each kernel of a new
+signature whether it was had (in this process, or on disk) or compiled and in what time, and what was damaged or removed on disk; `fallback`: what NumPy
 computes in place of a kernel, and why; `check`: no message, but the graph is verified after each pass.
 """
 

@@ -169,6 +169,7 @@ NAMES: dict[str, Any] = {
     "nan": np.nan,
     "range": range,
     "unrolled": range,
+    "rolled": range,
     "min": min,
 }
 

@@ -15,6 +15,7 @@ from numfuse.compiler.lower.expressions import Names
 from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
+from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedule, Schedules
 from numfuse.compiler.types import Shape, Spec, size_of
 
 Place = Literal["argument", "result", "workspace", "constant", "view", "library"]
@@ -60,6 +61,9 @@ class Phase:
     values: list[int]
     offsets: list[int]
     """For each argument, the element at which the pointer starts."""
+    nbytes: int
+    """Bytes read and written, each array counted once."""
+    flops: int
     in_place: frozenset[tuple[int, int]] = frozenset()
     """Pairs of values (one read, one written) that may be the same memory."""
 
@@ -69,12 +73,24 @@ class LoweredKernel:
     """A kernel of one or more phases. Kernels with the same code are the same kernel."""
 
     name: str
-    node: Node
-    """The fused node that it computes; of several phases, the last."""
+    nodes: tuple[Node, ...]
+    """The fused nodes that it computes, one a phase."""
     phases: list[Phase]
-    nbytes: int
-    """Bytes read and written, each array counted once."""
-    flops: int
+    schedule: Schedule = MODEL
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes read and written, each array counted once a phase."""
+        return sum(phase.nbytes for phase in self.phases)
+
+    @property
+    def flops(self) -> int:
+        return sum(phase.flops for phase in self.phases)
+
+    @property
+    def node(self) -> Node:
+        """The last of its nodes, whose results are the kernel's."""
+        return self.nodes[-1]
 
     @property
     def source(self) -> str:
@@ -83,6 +99,11 @@ class LoweredKernel:
     @property
     def code(self) -> str:
         return "".join(phase.source.code for phase in self.phases)
+
+    @property
+    def extents(self) -> list[dict[str, int]]:
+        """The launch shape of each phase."""
+        return [phase.extents for phase in self.phases]
 
 
 @dataclass
@@ -150,21 +171,27 @@ class Launch:
     in_place: frozenset[tuple[int, int]]
     nbytes: int
 
-    def phase(self, places: Sequence[int]) -> Phase:
+    def phase(self, places: Sequence[int], flops: int) -> Phase:
         values = [places[place] for place, _ in self.parameters]
         offsets = [start for _, start in self.parameters]
         pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
-        return Phase(self.source, self.extents, values, offsets, pairs)
+        return Phase(self.source, self.extents, values, offsets, self.nbytes, flops, pairs)
 
 
-PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, Source, dict[str, int]]]
+PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], tuple[Kernel, Source, dict[str, int]]]
 """A target's way from a fused node and its buffers to printed source and a launch shape."""
 
 
 class Lowering:
     def __init__(
-        self, graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel, takes_arrays: bool
+        self,
+        graph: Graph,
+        layouts: Sequence[Layout | None],
+        print_kernel: PrintKernel,
+        takes_arrays: bool,
+        schedules: Schedules,
     ) -> None:
+        self.schedules = schedules
         self.graph = graph
         self.takes_arrays = takes_arrays
         self.layouts = dict(zip(graph.inputs, layouts, strict=True))
@@ -265,7 +292,8 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        kernel = LoweredKernel(launch.source.name, node, [launch.phase(places)], launch.nbytes, flops_of(body))
+        phase = launch.phase(places, flops_of(body))
+        kernel = LoweredKernel(launch.source.name, (node,), [phase], self.schedules.for_kernel(body))
         self.steps.append(KernelStep(kernel))
 
     def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
@@ -278,7 +306,8 @@ class Lowering:
         layouts = tuple([(buffer.strides, buffer.aligned) for buffer in inputs])
         structure = (structure_key(node.params["body"]), node.params["rows"], layouts)
         if structure not in self.printed:
-            kernel, source, extents = self.print_kernel(node, _identifier(node.params["body"].name), inputs, outputs)
+            name, schedule = _identifier(node.params["body"].name), self.schedules.for_kernel(node.params["body"])
+            kernel, source, extents = self.print_kernel(node, name, inputs, outputs, schedule)
             key = source.code + source.signature
             if key in self.sources:
                 source = self.sources[key]
@@ -398,8 +427,12 @@ def _identifier(name: str) -> str:
 
 
 def lower(
-    graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel, takes_arrays: bool = False
+    graph: Graph,
+    layouts: Sequence[Layout | None],
+    print_kernel: PrintKernel,
+    takes_arrays: bool = False,
+    schedules: Schedules = AS_MODELLED,
 ) -> Program:
     """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
     makes is taken as it is, and needs no place of its own."""
-    return Lowering(graph, layouts, print_kernel, takes_arrays).run()
+    return Lowering(graph, layouts, print_kernel, takes_arrays, schedules).run()

@@ -16,6 +16,7 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
+from numfuse.runtime.cpu import elementary
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define
 from numpy import (  # noqa: F401
@@ -177,12 +178,27 @@ _UNARY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
     "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
 )  # fmt: skip
+
+
+def short_or_c(name: str, short: Callable[..., Any]) -> Any:
+    """A function of float32 in the kernel itself where that pays, else the C library's."""
+    fast = elementary.is_fast()
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return short(builder, args[0]) if fast and args[0].type == FLOAT else call_c(builder, name, list(args))
+
+    return intrinsic(lambda typing, x: (x(x), codegen))
+
+
 power = c_function("pow", 2)
 hypot = c_function("hypot", 2)
 arctan2 = c_function("atan2", 2)
 nextafter = c_function("nextafter", 2)
 fmod = c_function("fmod", 2)
-globals().update({name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY})
+_CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
+    "exp": short_or_c("exp", elementary.exp),
+    "log": short_or_c("log", elementary.log),
+}
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
 copysign = llvm_function("copysign", 2)
 absolute = by_kind(float_call("fabs"), negated_if_negative, itself)
@@ -261,7 +277,7 @@ modulus = intrinsic(lambda typing, z: (z.underlying_float(z), _modulus))
 _PRIMITIVES = {
     **globals(),
     **intrinsics.define(intrinsic, lambda name, kind: name + ("f" if kind == FLOAT else ""), alignment=64),
-    **{name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY},
+    **_CALLS,
 }
 
 NAMES: dict[str, Any] = {**_PRIMITIVES, **define(numba.njit(error_model="numpy"), _PRIMITIVES)}

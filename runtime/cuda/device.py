@@ -31,6 +31,13 @@ class CudaDevice:
     def describe(self) -> str:
         return f"cuda {self.arch}"
 
+    def identity(self) -> str | None:
+        from numfuse.runtime.cuda.driver import gpu_usable
+        from numfuse.runtime.cuda.gpu import gpu
+        from numfuse.runtime.cuda.kernels import toolchain_key
+
+        return f"{gpu().name} {self.arch} {toolchain_key()}" if gpu_usable() else None
+
     def compile(self, program: Program, options: dict[str, Any]) -> Any:
         from numfuse.runtime.cuda.executable import CudaExecutable
         from numfuse.runtime.cuda.gpu import gpu
@@ -63,6 +70,9 @@ class SimulatorDevice(CudaDevice):
 
     def describe(self) -> str:
         return "cudasim"
+
+    def identity(self) -> str | None:
+        return None
 
     def compile(self, program: Program, options: dict[str, Any]) -> SimulatorExecutable:
         from numfuse.runtime.cuda.simulator import simulated_cuda

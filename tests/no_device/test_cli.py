@@ -111,6 +111,16 @@ def test_dump_cuda(model: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["dump", "{m}:number"], 2, "is not a function"),
         (["dump", "nowhere.py:f"], 2, "there is no file nowhere.py"),
         (["dump", "gelu"], 2, "write FILE.py:FUNCTION"),
+        (["dump", "nowhere:f"], 2, "there is no module nowhere"),
+        (["compile", "{m}:gelu"], 2, "add --arg 'x=f32[1024,1024]'"),
+        (["compile", "{m}:gelu", "--arg", "x=f32[10]", "--also", "{m}:relu"], 2, "has no function 'relu'"),
+        (
+            ["compile", "{m}:gelu", "--arg", "x=f32[10]", "--also", "{m}:gelu", "--arg", "y=3"],
+            2,
+            "gelu has no argument",
+        ),
+        (["compile", "{m}:gelu", "--arg", "x=f32[10]", "--arch", "sm_90"], 2, "--arch is for --target cuda"),
+        (["compile", "{m}:branch", "--arg", "x=f32[]"], 1, "np.where"),
         (["dump", "{m}:gelu", "--arg", "x=f32[10]", "--stage", "ptx"], 2, "--stage ptx is for --target cuda"),
         (["dump", "{m}:gelu", "--arg", "x=f32[10]", "--arch", "sm_90"], 2, "--arch is for --target cuda"),
         (["dump", "{m}:gelu", "--arg", "x=f32[10]", "--format", "dot"], 2, "--format dot is for graphs"),
@@ -137,7 +147,7 @@ def test_info_and_cache(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_has_examples() -> None:
-    for arguments in (["--help"], ["dump", "--help"], ["cache", "--help"]):
+    for arguments in (["--help"], ["dump", "--help"], ["compile", "--help"], ["cache", "--help"]):
         done = subprocess.run([sys.executable, "-m", "numfuse", *arguments], capture_output=True, text=True)
         assert done.returncode == 0 and "examples:" in done.stdout
     assert subprocess.run([sys.executable, "-m", "numfuse", "dmup"], capture_output=True).returncode == 2

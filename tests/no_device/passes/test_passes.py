@@ -236,3 +236,30 @@ def test_split() -> None:
         """,
     )
     assert split(before, few=2).nodes == before.nodes, "as many results as keep the device busy"
+
+
+def test_split_of_columns() -> None:
+    """Where columns are few, rows are cut into blocks; very few columns are taken together until they are as many as a warp's threads."""
+    before = graph("%x: f32[2,3000,40]", "%1", "%1: f32[2,40] = max(%x, axis=(1,))")
+    check(
+        before,
+        split(before, few=8, few_columns=1000),
+        """
+        %1: f32[2,8,40] = max(%x, axis=(1,), block=384)
+        %2: f32[2,40] = max(%1, axis=(1,))
+        """,
+    )
+    assert split(before, few=8).nodes == before.nodes, "the target sums columns well enough"
+    assert split(before, few=8, few_columns=80).nodes == before.nodes, "as many columns as keep the device busy"
+    few = graph("%x: i64[80,100,4]", "%1", "%1: i64[4] = sum(%x, axis=(0, 1))")
+    check(
+        few,
+        split(few, few=8, few_columns=1000),
+        """
+        %1: i64[1,1000,32] = reshape(%x, shape=(1, 1000, 32))
+        %2: i64[1,3,32] = sum(%1, axis=(1,), block=384)
+        %3: i64[1,24,4] = reshape(%2, shape=(1, 24, 4))
+        %4: i64[1,4] = sum(%3, axis=(1,))
+        %5: i64[4] = reshape(%4, shape=(4,))
+        """,
+    )
