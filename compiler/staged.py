@@ -17,8 +17,6 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import distinct_elements, strides_of
 from numfuse.compiler.lower.program import Layout
-from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import numpy_index
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
@@ -400,21 +398,6 @@ def _assemble(
     checks = undecided(recorder)
     graph = recorder.graph([*nodes, *[check.flag for check in checks]])
     return graph, recorder.feeds, outputs, writes, checks
-
-
-def view_through(array: Any, steps: tuple[Step, ...], results: Sequence[Any] = ()) -> Any:
-    """The NumPy view of `array` that the recorded view steps make. `results`: what the graph gave, where the places of elements may be."""
-    for op, params in steps:
-        if op == "gather":
-            places = [int(results[place]) for place in params["places"]]
-            array = array[(*numpy_index(array.ndim, places, params["axes"]), ...)]
-            continue
-        array = (
-            array.view_through(op, params)
-            if isinstance(array, DeviceArray)
-            else operator(op).reference(array, **params)
-        )
-    return array
 
 
 def leaf_of(value: Any, path: str) -> Leaf:
