@@ -13,11 +13,12 @@ from numfuse.compiler.lower.plan import lower
 from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
-from numfuse.compiler.staged import Output, Traced, view_through
+from numfuse.compiler.staged import Output, Traced
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents
 from numfuse.compiler.types import type_text
+from numfuse.compiler.views import view_through
 from numfuse.passes.fuse import Fuser
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray

@@ -18,8 +18,6 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import distinct_elements
 from numfuse.compiler.leaves import Leaf, layout_of, owners_of
 from numfuse.compiler.lower.program import Layout
-from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import numpy_index
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
@@ -32,7 +30,6 @@ from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, unflatten
 from numfuse.compiler.types import known
-from numfuse.runtime.cuda.array import DeviceArray
 
 
 @dataclass(frozen=True)
@@ -347,18 +344,3 @@ def _assemble(
     checks = undecided(recorder)
     graph = recorder.graph([*nodes, *[check.flag for check in checks]])
     return graph, recorder.feeds, outputs, writes, checks
-
-
-def view_through(array: Any, steps: tuple[Step, ...], results: Sequence[Any] = ()) -> Any:
-    """The NumPy view of `array` that the recorded view steps make. `results`: what the graph gave, where the places of elements may be."""
-    for op, params in steps:
-        if op == "gather":
-            places = [int(results[place]) for place in params["places"]]
-            array = array[(*numpy_index(array.ndim, places, params["axes"]), ...)]
-            continue
-        array = (
-            array.view_through(op, params)
-            if isinstance(array, DeviceArray)
-            else operator(op).reference(array, **params)
-        )
-    return array

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numfuse.compiler.staged import view_through
 from numfuse.compiler.tree import unflatten
+from numfuse.compiler.views import view_through
 
 import numfuse as nf
 

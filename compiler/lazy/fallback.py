@@ -20,9 +20,9 @@ from numfuse.compiler.lazy.host import to_host
 from numfuse.compiler.lazy.nodes import Left, heard
 from numfuse.compiler.lazy.recorder import LazyRecorder, recorder_of
 from numfuse.compiler.lowered import Kernel, Lowered, write_back
-from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage, fresh
 from numfuse.compiler.tree import Path, Tree, contents, follow, set_contents, unflatten
+from numfuse.compiler.views import view_through
 from numfuse.runtime.cuda.array import DeviceArray
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.lazy.nodes import Left, heard
-from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage
 from numfuse.compiler.trace.errors import UnsupportedFunction, user_location
 from numfuse.compiler.trace.ufuncs import meeting
 from numfuse.compiler.types import known
+from numfuse.compiler.views import view_through
 from numfuse.runtime import log
 
 

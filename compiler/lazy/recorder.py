@@ -18,12 +18,12 @@ from numfuse.compiler.lazy.evaluation import run
 from numfuse.compiler.lazy.host import HostCall, as_given, to_host
 from numfuse.compiler.lazy.nodes import LazyNode
 from numfuse.compiler.ops import operator
-from numfuse.compiler.staged import view_through
 from numfuse.compiler.trace.array import Array, Storage, fresh
 from numfuse.compiler.trace.entry import Call, method
 from numfuse.compiler.trace.errors import UnsupportedFunction, at_line, telling_the_line, user_location
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import Shape, supported
+from numfuse.compiler.views import view_through
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import default_target
 

@@ -211,12 +211,6 @@ def an_index_each(x: Any, shape: Shape, order: str) -> Any:
     return tuple([np.zeros((), np.intp) for _ in shape])
 
 
-def divide_by_weights(total: Any, weights: Any) -> Any:
-    if np.any(weights == 0):
-        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-    return total / weights
-
-
 TOTAL = [
     batched("sort", np.sort),
     batched("argsort", np.argsort),
@@ -251,7 +245,6 @@ ROWS = [
     shaped("polyfit", np.polyfit, polyfit_shapes, polyfit_sample),
     shaped("ravel_multi_index", lambda *index, **params: np.ravel_multi_index(index, **params), as_first, an_index),
     shaped("unravel_index", np.unravel_index, lambda shapes, params: [shapes[0]] * len(params["shape"]), an_index_each),
-    shaped("divide_by_weights", divide_by_weights, as_first),
     shaped("bincount", bincount, lambda shapes, params: [(params["length"],)], lambda x, *w, length: np.bincount(x, *w)),
     shaped("histogram", histogram, histogram_shapes, histogram_sample),
     shaped("histogram2d", histogram2d, histogram2d_shapes, histogram2d_sample),

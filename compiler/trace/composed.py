@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
+from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import UnsupportedFunction
-from numfuse.compiler.trace.library_calls import call
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import concatenate, normalize, ravel
 from numfuse.compiler.trace.ufuncs import as_array
@@ -81,7 +81,9 @@ def average(
         scale = (
             np.broadcast_to(scale, total.shape) if keep else np.broadcast_to(np.squeeze(scale, axis=axes), total.shape)
         )
-    result = call(recorder, "divide_by_weights", total, scale)
+    zero = recorder.make("equal", scale.node, recorder.constant(0, scale.dtype))
+    check(recorder, zero, scale.node, lambda _: ZeroDivisionError("Weights sum to zero, can't be normalized"))
+    result = np.true_divide(total, scale)
     return (result, scale) if returned else result
 
 

@@ -169,16 +169,13 @@ def mean(
         dtype = np.dtype("f8") if array.dtype.kind in "biu" else np.dtype("f4") if narrow else array.dtype
     where = True if where is NOT_GIVEN else where
     keepdims = keepdims is not NOT_GIVEN and bool(keepdims)
-    total = ufunc_reduce(recorder, np.add, array, axis, dtype, None, keepdims, where=where)
+    total = ufunc_reduce(recorder, np.add, array, axis, dtype, out, keepdims, where=where)
     count = _count(recorder, array, axis, where)
     result = call_ufunc(recorder, np.true_divide, (total, _divisor(recorder, count, total)), {})
-    if narrow:
-        result = fresh(recorder, cast(recorder, result, array.dtype), scalar=True)
-    if out is None:
-        return result
-    target = as_array(recorder, out)
-    target.write(cast(recorder, result, target.dtype))
-    return target
+    if out is not None:  # the sum is put there, and divided in its type
+        total.write(cast(recorder, result, total.dtype))
+        return total
+    return fresh(recorder, cast(recorder, result, array.dtype), scalar=True) if narrow else result
 
 
 def _divisor(recorder: Recorder, count: Any, total: Array) -> Any:

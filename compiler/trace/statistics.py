@@ -143,6 +143,8 @@ def bincount(recorder: Recorder, x: Any, /, weights: Any = None, minlength: int 
         raise UnsupportedFunction(
             "np.bincount has a shape that depends on values; declare the number of bins with minlength=, or pass fallback=True to jit"
         )
+    if weights is not None and np.ndim(x) == np.ndim(weights) == 1 and 0 != np.size(x) != np.size(weights):
+        raise ValueError("The weights and list don't have the same length.")
     given = [] if weights is None or not np.size(x) else [weights]  # of no values NumPy counts, whatever their weights
     return call(recorder, "bincount", x, *given, length=operator.index(minlength))
 

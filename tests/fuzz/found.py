@@ -63,6 +63,12 @@ x0 = array('f8', (2, 2, 3)) | v1 = np.einsum('iij->ji', x0); v1[:] = 1; v2 = np.
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1, weights=x0 + 1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
+x0 = array('f2', (33,), 71) | v1 = np.mean(x0, axis=-1, out=np.zeros((), 'f4')); v2 = np.mean(x0 * 999, out=np.zeros((), 'f2')); v3 = np.mean(x0, out=np.zeros((), 'f8')) | v1, v2, v3
+x0 = array('f8', (3,)) | v1 = np.mean(x0, out=np.zeros((), 'i8')) | v1
+x0 = array('i8', (10,)) | v1 = np.bincount(abs(x0), weights=np.ones(3), minlength=9) | x0
+x0 = array('f4', (0,)) | v1 = np.average(x0, weights=x0 + 1) | x0
+x0 = array('f8', (3, 4)) | v1 = np.average(x0, axis=0, weights=x0 * 0) | x0
+x0 = array('f8', (3, 4)); x1 = array('i4', (3,), 3) | v1 = np.average(x0, axis=0, weights=x1 * x1 + 1, returned=True)[1]; v2 = np.average(x0, axis=0, weights=x1 * x1 + 1); v3 = np.average(x0[0], weights=abs(x0[1]) + 1) | v1, v2, v3
 x0 = array('c8', (60,), 75, 'wild') | v1 = x0 * 1; v2 = x0 / 1; v3 = x0 * 1.0; v4 = x0 ** 1; v5 = np.multiply(x0, 1); v6 = x0 + 0; v7 = x0 - 0 | v1, v2, v3, v4, v5, v6, v7
 x0 = scalar('f4', 95) | v1 = np.linspace(0, 2, 5); v1[0] = x0; v3 = v1.take(np.arange(5)[::-1], -1) | v3
 x0 = scalar('f4', 95) | v1 = np.linspace(0, 2, 5); v1[0] = x0; v3 = v1[np.arange(5)[::-1]] | v3
