@@ -7,7 +7,7 @@ WORKERS ?= 2
 N ?= 2000
 SEED ?= 1
 
-.PHONY: help demo test test-main test-simulator fuzz bench gpu-check lint wheel clean support
+.PHONY: help demo test test-main test-simulator fuzz bench gpu-check lint wheel clean support cuda-report
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,9 @@ bench: $(VENV)/.bench  ## times against NumPy, numexpr, JAX and torch.compile, i
 
 support: $(VENV)/.test  ## docs/support.md: what each function of NumPy becomes
 	$(RUN) -W ignore -m tests.support
+
+cuda-report: $(VENV)/.test  ## what every CUDA kernel of the benchmarks takes and moves, without a GPU, into benchmarks/results/
+	$(RUN) benchmarks/cuda_report.py
 
 gpu-check:  ## tests and benchmarks on a GPU, with the Python at hand; installs the checkout without its dependencies
 	$(PYTHON) benchmarks/gpu_check.py --install

@@ -36,6 +36,17 @@ def black_scholes(np: Any, price: Any, strike: Any, years: Any) -> tuple[Any, An
     return call, call - price + discounted
 
 
+def waves(np: Any, x: Any, y: Any) -> Any:
+    return np.exp(x) * np.sin(y) + np.cos(x) * np.log(y)
+
+
+def tanh_chain(np: Any, x: Any) -> Any:
+    """Twenty times one function after another."""
+    for _ in range(20):
+        x = np.tanh(x)
+    return x
+
+
 # -- rows, columns and all -----------------------------------------------------------------------------------------------
 
 
@@ -59,6 +70,27 @@ def standardise(np: Any, x: Any) -> Any:
     return (x - np.mean(x, axis=0)) / np.std(x, axis=0)
 
 
+def total(np: Any, x: Any) -> Any:
+    return np.sum(x)
+
+
+def column_sums(np: Any, x: Any) -> Any:
+    return np.sum(x, axis=0)
+
+
+def transposed_sum(np: Any, x: Any, y: Any) -> Any:
+    return x.T + y
+
+
+def transposed(np: Any, x: Any) -> Any:
+    return (x.T * 2.0).reshape(-1)
+
+
+def without_the_first(np: Any, x: Any) -> Any:
+    """What is read does not begin at a multiple of 16 bytes."""
+    return np.tanh(x[1:]) + x[1:]
+
+
 # -- products, neighbours, pairs -----------------------------------------------------------------------------------------
 
 
@@ -72,6 +104,13 @@ def jacobi(np: Any, u: Any) -> Any:
     """One damped Jacobi step of the Laplace equation, on the inner points."""
     around = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
     return 0.2 * u[1:-1, 1:-1] + 0.2 * around
+
+
+def jacobi_steps(np: Any, u: Any) -> Any:
+    """Ten steps without damping; each loses the outermost points."""
+    for _ in range(10):
+        u = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:])
+    return u
 
 
 def accelerations(np: Any, position: Any, mass: Any) -> Any:
@@ -97,6 +136,7 @@ def torch_namespace(torch: Any) -> Any:
 
     class Namespace:
         exp, log, sqrt, tanh, abs, where = torch.exp, torch.log, torch.sqrt, torch.tanh, torch.abs, torch.where
+        sin, cos = torch.sin, torch.cos
 
         @staticmethod
         def maximum(x: Any, low: float) -> Any:

@@ -34,6 +34,10 @@ def _options(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arr
     return tuple(rng.uniform(low, high, size).astype(dtype) for low, high in ranges)
 
 
+def _positive(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arrays:
+    return tuple(rng.uniform(0.5, 2.0, size).astype(dtype) for _ in range(2))
+
+
 def _matrix_and_columns(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arrays:
     return (_normal(rng, size, dtype), *(_normal(rng, size[-1:], dtype) for _ in range(2)))
 
@@ -142,15 +146,21 @@ ROWS: tuple[Row, ...] = (
         expressions=_BLACK_SCHOLES, large=(64 * MILLION,)),
     Row("black-scholes-f64", "Black-Scholes call and put", f.black_scholes, _options, (4 * MILLION,), 1e-10, "f8",
         expressions=_BLACK_SCHOLES, large=(32 * MILLION,)),
+    Row("waves", "exp(x)*sin(y) + cos(x)*log(y)", f.waves, _positive, (4 * MILLION,), 1e-5,
+        expressions=("exp(x) * sin(y) + cos(x) * log(y)",), large=(64 * MILLION,)),
     Row("softmax", "softmax of rows", f.softmax, normals(1), (4096, 1024), 1e-7, large=(65536, 1024)),
     Row("layer-norm", "layer norm of rows", f.layer_norm, _matrix_and_columns, (4096, 1024), 1e-5, large=(65536, 1024)),
     Row("squared-distance", "sum((x - y)**2)", f.squared_distance, normals(2), (8 * MILLION,), 0.0,
         large=(64 * MILLION,)),
+    Row("sum", "sum(x)", f.total, normals(1), (8 * MILLION,), 1.0, large=(64 * MILLION,)),
     Row("standardise", "(x - x.mean(0)) / x.std(0)", f.standardise, normals(1), (65536, 64), 1e-4,
         large=(MILLION, 64)),
     Row("mlp", "MLP, 3 layers", f.mlp, _network, (256, 512, 512, 512, 10), 1e-6),
     Row("jacobi", "5-point stencil by slices", f.jacobi, normals(1), (1024, 1024), 1e-6,
         expressions=_JACOBI, pieces=_neighbours, large=(8192, 8192)),
+    Row("jacobi-10", "10 steps of a 4-point stencil", f.jacobi_steps, normals(1), (1024, 1024), 1e-6, large=(8192, 8192)),
+    Row("tanh-small", "20 tanh, one after another", f.tanh_chain, normals(1), (1000,), 1e-6),
+    Row("tanh", "20 tanh, one after another", f.tanh_chain, normals(1), (4 * MILLION,), 1e-6, large=(64 * MILLION,)),
     Row("n-body", "N-body accelerations", f.accelerations, _bodies, (1000,), 1e-8, "f8"),
 )  # fmt: skip
 
@@ -166,6 +176,20 @@ SMALL_ROWS: tuple[Row, ...] = (
     ),
 )
 """For the time of a call on a GPU."""
+
+SHAPES: tuple[Row, ...] = (
+    Row("softmax-short", "softmax of short rows", f.softmax, normals(1), (MILLION, 64), 1e-7),
+    Row("softmax-odd", "softmax of odd rows", f.softmax, normals(1), (65536, 1023), 1e-7),
+    Row("softmax-long", "softmax of long rows", f.softmax, normals(1), (4096, 16384), 1e-7),
+    Row("softmax-longest", "softmax of very long rows", f.softmax, normals(1), (64, MILLION), 1e-7),
+    Row("layer-norm-wide", "layer norm of rows", f.layer_norm, _matrix_and_columns, (16384, 4096), 1e-5),
+    Row("column-sums", "sums of columns", f.column_sums, normals(1), (8192, 8192), 1e-2),
+    Row("column-sums-few", "sums of a few columns", f.column_sums, normals(1), (16 * MILLION, 4), 1e-2),
+    Row("transposed-sum", "x.T + y", f.transposed_sum, normals(2), (8192, 8192), 1e-6),
+    Row("transposed", "a transposed copy, doubled", f.transposed, normals(1), (16384, 4096), 1e-6),
+    Row("misaligned", "tanh(x[1:]) + x[1:]", f.without_the_first, normals(1), (64 * MILLION,), 1e-6),
+)  # fmt: skip
+"""Shapes and layouts that ask for other schedules on a GPU."""
 
 
 def rows_named(names: list[str] | None) -> tuple[Row, ...]:

@@ -14,9 +14,11 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
 from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
+from numfuse.compiler.leaves import Leaf, leaf_of
 from numfuse.compiler.lowered import Compiled, Lowered
+from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.signatures import Signature, history, why_new
-from numfuse.compiler.staged import Leaf, Traced, flatten_call, labels_of, leaf_of, owners_of, trace_function
+from numfuse.compiler.staged import Traced, flatten_call, labels_of, owners_of, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import TracedValueError, TraceError
 from numfuse.compiler.trace.random import Stream
@@ -132,7 +134,7 @@ class JitFunction:
                 compiled = self._known.get(signature)
                 if compiled is None:
                     try:
-                        compiled = self._compiled(signature, names)
+                        compiled = self._compiled(signature, names, leaves)
                     except (TraceError, UnsupportedDtype) as error:
                         if self._make_static(error, tree, kinds):
                             return self._call(args, kwargs)
@@ -148,12 +150,21 @@ class JitFunction:
         positional, _ = tree.children
         return Signature(tree, tuple(kinds), tuple(labels_of(self._signature, len(positional.children))))
 
-    def _compiled(self, signature: Signature, names: Sequence[str]) -> Compiled:
+    def _scheduled(self, lowered: Lowered, leaves: Sequence[Any] | None = None) -> Lowered:
+        """With the schedules that measuring finds, or found before; `leaves`: the arguments to measure with."""
+        if not self.options["autotune"]:
+            return lowered
+        from numfuse.compiler.tuning import tuned
+
+        return tuned(lowered, leaves, self.options["autotune"])
+
+    def _compiled(self, signature: Signature, names: Sequence[str], leaves: Sequence[Any] | None = None) -> Compiled:
         """Compiles for one more signature."""
         if log.wanted("compile"):
             why = why_new(signature, list(self._known))
             log.message("compile", f"{self!r} for {signature.as_text()}: {why}")
-        compiled = self._trace(signature.tree, signature.kinds, names).lower().compile()
+        lowered = self._trace(signature.tree, signature.kinds, names).lower()
+        compiled = self._scheduled(lowered, leaves).compile()
         self._known[signature] = compiled
         return compiled
 
@@ -259,7 +270,7 @@ class JitFunction:
         With `fallback=True`, where the function cannot be traced: what a call with (copies of) these arguments runs.
         """
         try:
-            return self.trace(*args, **kwargs).lower(target=target, arch=arch)
+            return self._scheduled(self.trace(*args, **kwargs).lower(target=target, arch=arch))
         except (TraceError, UnsupportedDtype) as error:
             if not self.options["fallback"]:
                 raise
@@ -282,6 +293,8 @@ def jit(
     fastmath: bool = False,
     donate: str | Sequence[str] = (),
     fallback: bool = False,
+    schedule: Schedule | None = None,
+    autotune: bool | float = False,
 ) -> Callable[[Callable[..., Any]], JitFunction]: ...
 
 
@@ -293,6 +306,8 @@ def jit(
     fastmath: bool = False,
     donate: str | Sequence[str] = (),
     fallback: bool = False,
+    schedule: Schedule | None = None,
+    autotune: bool | float = False,
 ) -> Any:
     """Compiles a NumPy function into fused kernels: `@jit`, `@jit(...)` or `jit(f)`.
 
@@ -308,6 +323,11 @@ def jit(
     fallback
         Where the function cannot be traced (conditions on values, shapes that depend on values, functions that are not supported), it runs as it is
         written, with lazy arrays: what can be fused is, and the rest is NumPy's, on the host. Says so once, in a `FallbackWarning`.
+    schedule
+        A `Schedule`: how kernels are cut up and shared, where it is not to be as the model chooses.
+    autotune
+        Whether the first call with arguments of a new kind measures, for each kernel, other schedules than the model's, for up to 10 seconds or as
+        many as given. What was fastest is kept on disk, for this function and this machine. Numbers may be added up in another order.
 
     Raises ValueError for an unknown target or argument name; what the function does that cannot be traced is a
     `TraceError` at the first call, naming the line.
@@ -321,7 +341,14 @@ def jit(
     """
     if fn is None:
         return functools.partial(
-            jit, target=target, static_argnames=static_argnames, fastmath=fastmath, donate=donate, fallback=fallback
+            jit,
+            target=target,
+            static_argnames=static_argnames,
+            fastmath=fastmath,
+            donate=donate,
+            fallback=fallback,
+            schedule=schedule,
+            autotune=autotune,
         )
     if target not in devices.TARGETS:
         raise ValueError(f"unknown target {target!r}; the targets are {', '.join(devices.TARGETS)}")
@@ -335,6 +362,8 @@ def jit(
         "fastmath": fastmath,
         "donate": _names(donate),
         "fallback": fallback,
+        "schedule": schedule,
+        "autotune": autotune,
     }
     return JitFunction(fn, options)
 

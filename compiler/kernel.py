@@ -298,31 +298,3 @@ def _walks_as_one(index: Index, outer: Axis, inner: Axis) -> bool:
         if isinstance(atom, (Floor, Mod)) and atom.inner.named_axes & {outer, inner}:
             return False
     return index.coef(outer) == index.coef(inner) * inner.extent
-
-
-def in_place_pairs(kernel: Kernel) -> frozenset[tuple[int, int]]:
-    """The pairs of arrays, one read and one written, that may be the same memory: every load is of the element stored.
-
-    They are told by their places among the fused node's operands and results.
-    """
-    if kernel.loops:
-        return frozenset()
-    stores: dict[int, set[Index]] = {}
-    loads: dict[int, set[Index]] = {}
-    late: set[int] = set()  # read after something was stored: the statements of a row run in order
-    array = dict(zip(kernel.buffers, kernel.parameters, strict=True))
-    for statement in kernel.statements:
-        if isinstance(statement, Store):
-            place, start = array[statement.buffer]
-            stores.setdefault(place, set()).add(statement.offset + start)
-        elif isinstance(statement, Value) and statement.buffer is not None and statement.index is not None:
-            place, start = array[statement.buffer]
-            loads.setdefault(place, set()).add(statement.index + start)
-            if stores:
-                late.add(place)
-    return frozenset(
-        (read, written)
-        for read in {place for buffer, (place, _) in array.items() if not buffer.output}
-        for written in stores
-        if read not in late and (read not in loads or len(loads[read] | stores[written]) == 1)
-    )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
-from numfuse.compiler.lower.plan import lower
+from numfuse.compiler.lower.plan import lower, most_alive
 from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
+from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
 from numfuse.compiler.staged import Output, Traced, view_through
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
@@ -100,13 +101,14 @@ class Lowered:
         return explain_text(self)
 
     def memory_analysis(self) -> dict[str, int]:
-        """Bytes of the `arguments`, `results` and `constants`, of the `workspace` that intermediates share, of results in `donated`
-        arguments (which count once), and the `peak` of all of them."""
+        """Bytes of the `arguments`, `results` and `constants`, of the arrays that `library` calls make, as many as are there at once (on the CPU; results
+        among them), of the `workspace` that other intermediates share, of results in `donated` arguments (which count once), and the `peak` of all."""
         program = self.program
         size = {
             place: sum(value.nbytes for value in program.values if value.place == kind)
             for place, kind in (("arguments", "argument"), ("results", "result"), ("constants", "constant"))
         }
+        size["library"] = most_alive(program, "library")
         size["workspace"] = program.workspace
         size["donated"] = sum(program.values[result].nbytes for result in program.donated)
         size["peak"] = sum(size.values()) - 2 * size["donated"]
@@ -129,6 +131,7 @@ def lower_graph(
     arch: str | None,
     traced: Traced | None = None,
     given: Mapping[int, int] | None = None,
+    schedules: Schedules = AS_MODELLED,
 ) -> Lowered:
     """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order). `given`: inputs whose
     memory the program may write to, each with the output that it must hold at the end."""
@@ -138,7 +141,7 @@ def lower_graph(
     with without_collector():
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
         graph = optimize(graph, target, trail=trail, given=written)
-        program = lower(graph, layouts, target.print_kernel)
+        program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules)
         if target.finish is not None:
             target.finish(program)
     if log.wanted("passes"):
@@ -146,12 +149,13 @@ def lower_graph(
     return Lowered(target, device, program, trail, traced)
 
 
-def lower_traced(traced: Traced, target_name: str, arch: str | None) -> Lowered:
-    """Optimises a traced function for a target and prints its kernels."""
+def lower_traced(traced: Traced, target_name: str, arch: str | None, schedules: Schedules | None = None) -> Lowered:
+    """Optimises a traced function for a target and prints its kernels, by its own schedule unless others are given."""
     on_device = target_name != "cpu" and (target_name != "auto" or default_target() != "cpu")
     layouts = traced.layouts(on_device)
     given = traced.given(layouts)
-    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given)
+    schedules = schedules or Schedules(traced.options.get("schedule") or MODEL)
+    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules)
     donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered
 
@@ -163,9 +167,7 @@ class Compiled:
         self.lowered = lowered
         self.traced = traced
         self.executable = lowered.device.compile(lowered.program, self.traced.options)
-        self._read = [
-            _reader(feed, node.dtype) for feed, node in zip(self.traced.feeds, self.traced.graph.inputs, strict=True)
-        ]
+        self._read = readers(traced)
         self.simple = self._simple_result()
         result, changed = self.traced.tree.children
         whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
@@ -286,6 +288,11 @@ def write_back(target: Any, result: Any) -> None:
     np.copyto(target, result.numpy() if isinstance(result, DeviceArray) else result, casting="unsafe")
 
 
+def readers(traced: Traced) -> list[Callable[[Sequence[Any]], Any]]:
+    """For each input of the graph, what takes its value from a call's leaves."""
+    return [_reader(feed, node.dtype) for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)]
+
+
 def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     """What takes a graph input's value from a call's leaves."""
     if feed.captured is not None:
@@ -338,7 +345,7 @@ def _finisher(output: Output) -> Assemble:
         else:
             value = leaves[output.leaf] if output.leaf is not None else output.captured
         if output.steps:
-            value = view_through(value, output.steps)
+            value = view_through(value, output.steps, results)
         if output.unwrap:
             value = value.numpy() if isinstance(value, DeviceArray) else value
             return value[()] if output.unwrap == "scalar" else value.item()
@@ -374,7 +381,8 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
             phases.append(
                 f"kernel {phase.source.name}[{extents}]({', '.join(told(number) for number in phase.values)})"
             )
-        return "; ".join(phases)
+        decided = f"  ({step.kernel.schedule})" if step.kernel.schedule != MODEL else ""
+        return "; ".join(phases) + decided
     if isinstance(step, LibraryStep):
         results = ", ".join(told(number) for number in step.outputs if number is not None)
         return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {results}"

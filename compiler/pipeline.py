@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.targets import Target
+from numfuse.passes.contiguous import contiguous
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead
 from numfuse.passes.expand import expand
@@ -17,6 +18,7 @@ from numfuse.passes.fold import fold
 from numfuse.passes.fuse import fuse
 from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
+from numfuse.passes.online import online
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
 
@@ -30,10 +32,12 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
-    ("split", lambda graph, target, given: split(graph, target.few)),
+    ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
+    ("split", lambda graph, target, given: split(graph, target.few, target.few_columns)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given)),
     ("join", lambda graph, target, given: join(graph)),
+    ("contiguous", lambda graph, target, given: graph if target.strided_copies else dead(contiguous(graph))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what expand and split wrote."""

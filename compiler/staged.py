@@ -15,49 +15,24 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
-from numfuse.compiler.index import distinct_elements, strides_of
+from numfuse.compiler.index import distinct_elements
+from numfuse.compiler.leaves import Leaf, layout_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.gather import numpy_index
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
 from numfuse.compiler.trace.creation import traced_creation
-from numfuse.compiler.trace.draws import is_generator, next_key, traced_draws, with_draws_seen
+from numfuse.compiler.trace.draws import next_key, traced_draws, with_draws_seen
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, TraceError, UnsupportedFunction
 from numfuse.compiler.trace.random import Stream
 from numfuse.compiler.trace.recorder import Feed, Recorder, recording
 from numfuse.compiler.trace.selection import Selected, refused
 from numfuse.compiler.trace.ufuncs import as_array
 from numfuse.compiler.tree import Path, Tree, contents, flatten, unflatten
-from numfuse.compiler.types import Spec, known, supported
+from numfuse.compiler.types import known
 from numfuse.runtime.cuda.array import DeviceArray
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """What tracing needs to know of an argument: a Python number's type, an array's spec and strides (in elements), or a random
-    generator's type (its spec is the key's)."""
-
-    spec: Spec
-    weak: type | None = None
-    strides: tuple[int, ...] | None = None
-    scalar: bool = False
-    aligned: bool = True
-    on_device: bool = False
-    generator: type | None = None
-
-    def takes(self, given: Leaf) -> bool:
-        """Whether what is compiled for this leaf runs with `given`. Arrays without strides here are copied, in C order."""
-        same = (self.spec, self.weak, self.generator) == (given.spec, given.weak, given.generator)
-        order = [
-            [
-                step
-                for step, extent in zip(leaf.strides or strides_of(leaf.spec.shape), leaf.spec.shape, strict=True)
-                if extent != 1
-            ]
-            for leaf in (self, given)
-        ]
-        return same and order[0] == order[1] and (given.aligned or not self.aligned or not given.on_device)
 
 
 @dataclass(frozen=True)
@@ -170,17 +145,6 @@ class Traced:
         return lower_traced(self, target or self.options.get("target", "auto"), arch)
 
 
-def layout_of(array: np.ndarray) -> Layout | None:
-    """An ndarray's layout; None where it must be copied to be read by a kernel (foreign byte order, odd strides)."""
-    itemsize = array.dtype.itemsize
-    if not array.dtype.isnative or any(stride % itemsize for stride in array.strides):
-        return None
-    strides = tuple(
-        [stride // itemsize if extent != 1 else 0 for stride, extent in zip(array.strides, array.shape, strict=True)]
-    )
-    return Layout(strides, array.ctypes.data % 16 == 0)
-
-
 def trace_function(
     function: Callable[..., Any], tree: Tree, leaves: Sequence[Leaf], names: Sequence[str], options: dict[str, Any]
 ) -> Traced:
@@ -252,7 +216,9 @@ def _trace(
     result_tree = _flatten_result(recorder, (result, tuple(changed)), returned)
     del result, changed
     recorder.check_unchanged()
-    graph, feeds, outputs, writes, checks = _assemble(recorder, arrays, returned)
+    graph, feeds, outputs, writes, checks = _assemble(
+        recorder, arrays, returned, any(leaf.on_device for leaf in leaves)
+    )
     return Traced(
         function,
         graph,
@@ -340,7 +306,7 @@ def _flatten_result(recorder: Recorder, value: Any, leaves: list[Any]) -> Tree:
 
 
 def _assemble(
-    recorder: Recorder, arrays: list[Array], returned: list[Array]
+    recorder: Recorder, arrays: list[Array], returned: list[Array], on_device: bool
 ) -> tuple[Graph, list[Feed], list[Output], list[Write], list[Check]]:
     """Sorts out what the graph computes and what is a view of an argument or of another result."""
     lasting = recorder.lasting()
@@ -365,20 +331,33 @@ def _assemble(
         if storage.written and leaf is not None
     ]
     shared = {array.storage for array in returned if sum(other.storage is array.storage for other in returned) > 1}
+
+    def seen(array: Array) -> tuple[Step, ...]:
+        """The steps to an array, with places that only the run knows as results of the graph."""
+        return tuple(
+            [
+                (
+                    op,
+                    {"axes": params["axes"], "places": [result_of(place, array.storage) for place in params["places"]]},
+                )
+                if op == "gather"
+                else (op, params)
+                for op, params in array.steps
+            ]
+        )
+
     outputs = []
     for array in returned:
-        moving = any(
-            op == "gather" for op, _ in array.steps
-        )  # a view whose place only the run knows: its value is returned
-        if array.storage in owners and not moving:
+        by_value = on_device and any(op == "gather" for op, _ in array.steps)  # the host cannot tell its place
+        if array.storage in owners and not by_value:
             unwrap = "scalar" if array.scalar and array.weak is None else ""
-            outputs.append(Output(None, *owners[array.storage], array.steps, unwrap))
+            outputs.append(Output(None, *owners[array.storage], seen(array), unwrap))
         elif array.weak is not None:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="number"))
         elif array.scalar:
             outputs.append(Output(result_of(array.node, array.storage), unwrap="scalar"))
-        elif array.storage in shared and not moving:
-            outputs.append(Output(result_of(array.storage.value, array.storage), steps=array.steps))
+        elif array.storage in shared and not by_value:
+            outputs.append(Output(result_of(array.storage.value, array.storage), steps=seen(array)))
         else:
             outputs.append(Output(result_of(array.node, array.storage)))
     checks = undecided(recorder)
@@ -386,42 +365,19 @@ def _assemble(
     return graph, recorder.feeds, outputs, writes, checks
 
 
-def view_through(array: Any, steps: tuple[Step, ...]) -> Any:
-    """The NumPy view of `array` that the recorded view steps make."""
+def view_through(array: Any, steps: tuple[Step, ...], results: Sequence[Any] = ()) -> Any:
+    """The NumPy view of `array` that the recorded view steps make. `results`: what the graph gave, where the places of elements may be."""
     for op, params in steps:
+        if op == "gather":
+            places = [int(results[place]) for place in params["places"]]
+            array = array[(*numpy_index(array.ndim, places, params["axes"]), ...)]
+            continue
         array = (
             array.view_through(op, params)
             if isinstance(array, DeviceArray)
             else operator(op).reference(array, **params)
         )
     return array
-
-
-def leaf_of(value: Any, path: str) -> Leaf:
-    """What tracing needs to know of a leaf; raises UnsupportedDtype, and TypeError for array subclasses."""
-    if isinstance(value, Spec):  # an array in C order
-        steps = zip(strides_of(value.shape), value.shape, strict=True)
-        return Leaf(value, None, tuple([step if extent != 1 else 0 for step, extent in steps]))
-    if isinstance(value, DeviceArray):
-        aligned = value.address % 16 == 0
-        return Leaf(
-            Spec(value.shape, supported(value.dtype)), None, value.element_strides, aligned=aligned, on_device=True
-        )
-    if isinstance(value, np.generic):
-        return Leaf(Spec((), supported(value.dtype)), scalar=True)
-    if isinstance(value, np.ndarray):
-        if type(value) not in (np.ndarray, np.memmap):
-            raise TypeError(
-                f"argument {path!r} is a {type(value).__name__}, which is not computed like an ndarray; pass np.asarray({path})"
-            )
-        layout = layout_of(value)
-        supported(value.dtype)
-        strides = None if layout is None else layout.strides
-        return Leaf(Spec(value.shape, supported(value.dtype)), None, strides, aligned=layout is None or layout.aligned)
-    if is_generator(value):
-        return Leaf(Spec((), np.dtype("u8")), generator=type(value))
-    kind = next(k for k in (int, float, complex) if isinstance(value, k))
-    return Leaf(Spec((), np.dtype({int: "i8", float: "f8", complex: "c16"}[kind])), kind)
 
 
 def flatten_call(

@@ -10,9 +10,11 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel
 from numfuse.compiler.lower import cpu, cuda
 from numfuse.compiler.lower.build import build_kernel
+from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, PrintKernel, Program, Step, touched
 from numfuse.compiler.ops import operator
+from numfuse.compiler.schedule import Schedule
 from numfuse.passes.fuse import Machine
 
 
@@ -26,6 +28,14 @@ class Target:
     print_kernel: PrintKernel
     finish: Callable[[Program], None] | None = None
     """A last look at the program."""
+    few_columns: int = 0
+    """As `few`, for reductions of columns, which lie side by side."""
+    takes_arrays: bool = False
+    """Whether the arrays that library calls make are in memory that kernels read."""
+    online: bool = False
+    """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
+    strided_copies: bool = True
+    """Whether it copies arrays whatever their strides; if not, kernels do."""
 
 
 def work_of(body: Graph) -> dict[Node, int]:
@@ -41,33 +51,46 @@ def work_of(body: Graph) -> dict[Node, int]:
 
 
 def print_for_cpu(
-    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]
+    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], schedule: Schedule
 ) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
-    kernel = build_kernel(
-        node, name, inputs, outputs, lambda n, length: cpu.keep_on_cpu(work[n], length, n.dtype.itemsize)
-    )
-    lanes = cpu.wants_lanes(kernel)
+
+    def kept(value: Node, length: int) -> bool:
+        if schedule.kept is not None:
+            return schedule.kept and cpu.fits_on_stack(length, value.dtype.itemsize)
+        return cpu.keep_on_cpu(work[value], length, value.dtype.itemsize)
+
+    kernel = build_kernel(node, name, inputs, outputs, kept)
+    lanes = cpu.LANES if cpu.wants_lanes(kernel) else 0
+    if schedule.lanes is not None and cpu.can_have_lanes(kernel):
+        lanes = schedule.lanes
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
     kernel.rebase()
-    source = cpu.print_lanes(kernel) if lanes else cpu.print_cpu(kernel)
+    source = cpu.print_lanes(kernel, lanes) if lanes else cpu.print_cpu(kernel)
     return kernel, source, {"count": cpu.chunks(kernel, lanes)}
 
 
 def print_for_cuda(
-    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer]
+    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], schedule: Schedule
 ) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
     columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
-    kernel = build_kernel(node, name, inputs, outputs, lambda n, length: cuda.keep_on_cuda(work[n], length, columns))
+
+    def kept(value: Node, length: int) -> bool:
+        counted = work[value] if schedule.kept is None else 1
+        fits = keep_on_cuda(counted, length, value.dtype.itemsize, columns, schedule)
+        return fits and schedule.kept is not False
+
+    kernel = build_kernel(node, name, inputs, outputs, kept)
     kernel.rebase(grain=16)
-    source, launch = cuda.print_cuda(kernel)
+    source, launch = cuda.print_cuda(kernel, schedule)
     return kernel, source, launch.extents()
 
 
 def join_phases(program: Program) -> None:
-    """On the CPU the two stages of a split reduction are one kernel of two phases: the second one is a few sums."""
+    """On the CPU the two stages of a split reduction are one kernel of two phases: the second one is a few sums. So is a split reduction
+    that needs another's result, as a variance needs the mean."""
     readers = Counter(number for step in program.steps for number in set(touched(step)))
     steps: list[Step] = []
     for step in program.steps:
@@ -75,21 +98,35 @@ def join_phases(program: Program) -> None:
         if (
             isinstance(step, KernelStep)
             and isinstance(before, KernelStep)
-            and _finishes(before.kernel, step.kernel, readers)
+            and (_finishes(before.kernel, step.kernel, readers) or _follows(before.kernel, step.kernel))
         ):
             first, second = before.kernel, step.kernel
-            phases = [*first.phases, *second.phases]
-            steps[-1] = KernelStep(
-                LoweredKernel(first.name, second.node, phases, first.nbytes + second.nbytes, first.flops + second.flops)
-            )
+            phases, nodes = [*first.phases, *second.phases], first.nodes + second.nodes
+            steps[-1] = KernelStep(LoweredKernel(first.name, nodes, phases, first.schedule))
         else:
             steps.append(step)
     program.steps = steps
 
 
+def _is_stage(node: Node) -> bool:
+    """Whether the fused node makes partial results."""
+    return any(inner.params.get("block") for inner in node.params["body"].nodes)
+
+
+def _follows(first: LoweredKernel, second: LoweredKernel) -> bool:
+    """Whether `second` makes partial results from what `first`, two such stages, has made."""
+    written = {
+        number
+        for parameter, number in zip(first.phases[-1].source.parameters, first.phases[-1].values, strict=True)
+        if parameter.output
+    }
+    stages = len(first.nodes) > 1 and _is_stage(first.nodes[0]) and _is_stage(second.node)
+    return stages and not written.isdisjoint(second.phases[0].values)
+
+
 def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]) -> bool:
     """Whether `second` reads the partial results of `first`, and nobody else does."""
-    if not any(node.params.get("block") for node in first.node.params["body"].nodes):
+    if not _is_stage(first.node):
         return False
     phase = first.phases[-1]
     partial = [
@@ -98,10 +135,26 @@ def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]
     return all(readers[number] == 2 and number in second.phases[0].values for number in partial)
 
 
-CPU = Target("cpu", Machine(few_rows=4, row_bytes=512 * 1024), few=8, print_kernel=print_for_cpu, finish=join_phases)
+CPU = Target(
+    "cpu",
+    Machine(few_rows=4, row_bytes=512 * 1024),
+    few=8,
+    few_columns=32768,
+    print_kernel=print_for_cpu,
+    finish=join_phases,
+    takes_arrays=True,
+)
 
 
-CUDA = Target("cuda", Machine(few_rows=64, row_bytes=512 * 1024), few=264, print_kernel=print_for_cuda)
+CUDA = Target(
+    "cuda",
+    Machine(few_rows=64, row_bytes=512 * 1024),
+    few=264,
+    few_columns=8448,
+    online=True,
+    strided_copies=False,
+    print_kernel=print_for_cuda,
+)
 
 
 def find_target(name: str) -> Target:

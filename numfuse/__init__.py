@@ -13,6 +13,7 @@ from numfuse.compiler.lazy.create import asarray
 from numfuse.compiler.lazy.fallback import FallbackWarning
 from numfuse.compiler.lazy.recorder import evaluate
 from numfuse.compiler.lowered import Compiled, Kernel, Lowered
+from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.staged import Traced
 from numfuse.compiler.text import GraphSyntaxError
 from numfuse.compiler.trace.errors import TracedValueError, TraceError, UnsupportedFunction
@@ -32,6 +33,7 @@ __all__ = [
     "Location",
     "Lowered",
     "Node",
+    "Schedule",
     "Spec",
     "TraceError",
     "Traced",

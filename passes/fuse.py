@@ -65,6 +65,8 @@ class Fuser:
         costs = Costs(graph)
         self.work, self.loads, self.source_reduction = costs.work, costs.loads, costs.source_reduction
         self.refusals: list[Refusal] = []
+        self.copied: set[Node] = set()
+        """Views that are written out in their own order, so that a reshape of them is another view."""
         self.overwritten: dict[Node, Cluster] = {}
         """The arrays into whose memory a cluster writes: all others that read them run before it."""
 
@@ -133,8 +135,10 @@ class Fuser:
     def _place_view(self, node: Node) -> None:
         """A view is no work: it is read through wherever it is demanded, and needs no memory of its own."""
         if node in self.in_memory:
+            (source,) = node.inputs
+            if _moves(node) and operator(source.op).kind == "view":
+                self.copied.add(source)
             if self._aliasable(node):
-                (source,) = node.inputs
                 self.in_memory.setdefault(source)
                 self.readers.setdefault(source, []).extend(self.readers.get(node, []))
             else:
@@ -146,9 +150,11 @@ class Fuser:
 
     def _aliasable(self, node: Node) -> bool:
         """Whether the view of its operand's memory can be had without a copy, whatever the operand's strides are."""
-        moves = node.op == "reshape" and _without_ones(node.shape) != _without_ones(node.inputs[0].shape)
+        if node in self.copied:
+            return False
         (source,) = node.inputs
-        while operator(source.op).kind == "view":
+        moves = _moves(node) and source not in self.copied
+        while operator(source.op).kind == "view" and source not in self.copied:
             if moves:
                 return False
             (source,) = source.inputs
@@ -266,7 +272,7 @@ class Fuser:
                 axes = frozenset([axis for part in inside for axis in part.axes])
                 around = frozenset(cluster.rows) if cluster.rows is not None else loops
                 if node.params.get("block"):  # the reduced axis walks all blocks
-                    around -= index[-1].axes
+                    around -= index[node.params["axis"][0]].axes
                 self._demand(source, cluster, inside, axes | around)
             elif row.kind == "gather":
                 of_places, inside = gathered(node, index)
@@ -292,7 +298,7 @@ class Fuser:
         if cluster.rows is None and kept is not None:
             cluster.rows = kept
         inner = iter(cluster.inner_axes([source.shape[a] for a in axis]))
-        outer = iter(index[:-1] if node.params.get("block") else index)
+        outer = iter([part for a, part in enumerate(index) if not (node.params.get("block") and a in axis)])
         return tuple([next(inner) if a in axis else next(outer) for a in range(len(source.shape))])
 
     # -- what pays ---------------------------------------------------------------------------------------------------
@@ -400,6 +406,11 @@ class Fuser:
         if length * source.dtype.itemsize > self.machine.row_bytes:
             return False
         return rows >= self.machine.few_rows or length <= 16384
+
+
+def _moves(node: Node) -> bool:
+    """Whether it is a reshape that is a view only of arrays in C order."""
+    return node.op == "reshape" and _without_ones(node.shape) != _without_ones(node.inputs[0].shape)
 
 
 def _without_ones(shape: Shape) -> list[int]:

@@ -10,40 +10,85 @@ from collections.abc import Callable
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, make, rewrite
 from numfuse.compiler.ops import operator
-from numfuse.compiler.types import NARROW, size_of
+from numfuse.compiler.types import NARROW, Shape, size_of
 
 BLOCK = 16384
 """Elements of a block, at least: 64 kB of float32 stays in the cache of one core, and feeds 1024 CUDA threads well."""
 BLOCKS = 4096
 """Blocks for a result, at most: the second stage stays small."""
-
 COLUMNS = 32
 """So many neighbouring columns keep a warp, or a vector unit, busy."""
+COLUMN_BLOCK = 256
+"""Rows of a block, at least, where columns are reduced; there are as many or a multiple of their half."""
 
 
-def split(graph: Graph, few: int) -> Graph:
-    """`few`: with fewer results than this the rows alone do not keep the device busy."""
+def split(graph: Graph, few: int, few_columns: int = 0) -> Graph:
+    """`few`: with fewer results than this the rows alone do not keep the device busy. `few_columns`: the same for results that lie side by
+    side and are reduced as columns."""
 
     def rule(node: Node, emit: Callable[[Node], Node]) -> Node:
-        if operator(node.op).kind != "reduction" or node.params.get("block") is not None:
+        if operator(node.op).kind != "reduction" or node.params.get("block") is not None or not size_of(node.shape):
             return node
         (source,), axis = node.inputs, node.params["axis"]
         length = size_of([source.shape[a] for a in axis])
-        if size_of(node.shape) >= few or length < 2 * BLOCK or size_of(node.shape) == 0:
+        if not axis:
             return node
-        block = max(BLOCK, -(-length // BLOCKS))
-        kept = [a for a in range(len(source.shape)) if a not in axis]
-        if kept and kept[-1] > axis[-1] and source.shape[kept[-1]] >= COLUMNS:
-            return node  # the rows lie side by side in memory: they are summed as columns
-        if kept and kept != list(range(len(kept))):
-            source = emit(make("transpose", (source,), node.where, perm=(*kept, *axis)))
+        across = size_of(source.shape[axis[-1] + 1 :])
+        adjacent = axis[-1] - axis[0] < len(axis)
+        fold = _fold(across, length) if few_columns and adjacent else 1
+        columns = across * fold >= COLUMNS  # the rows lie side by side in memory
+        if columns and (not adjacent or size_of(node.shape) * fold >= few_columns or length // fold < 2 * COLUMN_BLOCK):
+            return node
+        if not columns and (size_of(node.shape) >= few or length < 2 * BLOCK):
+            return node
         narrow = node.dtype in NARROW  # rounded once, as where the reduction is one loop
         if narrow:
             source = emit(make("astype", (source,), node.where, dtype=np.dtype("f4")))
-        flat = emit(make("reshape", (source,), node.where, shape=(*node.shape, length)))
-        partial = emit(make(node.op, (flat,), node.where, axis=(len(kept),), block=block))
-        whole = make(node.op, (partial,), node.where, axis=(len(kept),))
+        if columns:
+            whole = _columns(node, source, length, across, fold, few_columns, emit)
+        else:
+            whole = _rows(node, source, length, emit)
         return make("astype", (emit(whole),), node.where, dtype=node.dtype) if narrow else whole
 
     reductions = any(operator(node.op).kind == "reduction" for node in graph.nodes)
     return rewrite(graph, rule) if reductions else graph
+
+
+def _rows(node: Node, source: Node, length: int, emit: Callable[[Node], Node]) -> Node:
+    """The reduced axes as the last one, in blocks."""
+    axis = node.params["axis"]
+    kept = [a for a in range(len(source.shape)) if a not in axis]
+    if kept and kept != list(range(len(kept))):
+        source = emit(make("transpose", (source,), node.where, perm=(*kept, *axis)))
+    flat = emit(make("reshape", (source,), node.where, shape=(*node.shape, length)))
+    block = BLOCK * -(-length // (BLOCKS * BLOCK))
+    partial = emit(make(node.op, (flat,), node.where, axis=(len(kept),), block=block))
+    return make(node.op, (partial,), node.where, axis=(len(kept),))
+
+
+def _fold(across: int, length: int) -> int:
+    """How many neighbouring rows are taken as one, so that a few columns are as wide as a warp."""
+    fold = 1
+    while across > 1 and across * fold < COLUMNS and length % (2 * fold) == 0:
+        fold *= 2
+    return fold
+
+
+def _columns(
+    node: Node, source: Node, length: int, across: int, fold: int, few_columns: int, emit: Callable[[Node], Node]
+) -> Node:
+    """The reduced axes as one, in blocks; the columns stay side by side."""
+    before = size_of(source.shape[: node.params["axis"][0]])
+    length //= fold
+    flat = _shaped(source, (before, length, fold * across), emit)
+    blocks = min(2 * few_columns // (before * fold * across), length // COLUMN_BLOCK)
+    block = COLUMN_BLOCK // 2 * -(-length // (blocks * COLUMN_BLOCK // 2))
+    partial = emit(make(node.op, (flat,), node.where, axis=(1,), block=block))
+    if fold > 1:
+        partial = _shaped(partial, (before, partial.shape[1] * fold, across), emit)
+    whole = make(node.op, (partial,), node.where, axis=(1,))
+    return whole if whole.shape == node.shape else make("reshape", (emit(whole),), node.where, shape=node.shape)
+
+
+def _shaped(source: Node, shape: Shape, emit: Callable[[Node], Node]) -> Node:
+    return source if source.shape == shape else emit(make("reshape", (source,), source.where, shape=shape))

@@ -18,6 +18,9 @@ class Device(Protocol):
     def describe(self) -> str:
         """`cpu`, or `cuda sm_90`."""
 
+    def identity(self) -> str | None:
+        """What a kernel's speed depends on beside the kernel: the machine, its threads, the compilers. None where time means nothing."""
+
     def compile(self, program: Program, options: Options) -> Any:
         """Something to call with one array for each argument, which returns a list of results."""
 

@@ -71,6 +71,11 @@ def frexp_exponent(x: Any) -> Any:
     return np.frexp(x)[1]
 
 
+def opaque(x: Any) -> Any:
+    """`x`, as a value that a compiler does not know."""
+    return x
+
+
 def fold_add(total: Any, value: Any) -> Any:
     """An addition that may be done in any order."""
     return total + value
@@ -146,6 +151,7 @@ NAMES: dict[str, Any] = {
             modf_fraction,
             frexp_mantissa,
             frexp_exponent,
+            opaque,
             fold_add,
             fold_multiply,
             half,
@@ -163,6 +169,7 @@ NAMES: dict[str, Any] = {
     "nan": np.nan,
     "range": range,
     "unrolled": range,
+    "rolled": range,
     "min": min,
 }
 

@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reasons = {"gpu": no_gpu or only_simulator, "cuda": no_cuda or only_simulator, "simulator": no_simulator}
     for item in items:
         for marker, reason in reasons.items():
-            if marker in item.keywords and reason:
+            if item.get_closest_marker(marker) and reason:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

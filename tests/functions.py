@@ -127,7 +127,7 @@ CASES: dict[str, Case] = {
     ),
     "squared_distance": Case(squared_distance, vectors(2), cuda_kernels=2),
     "standardise": Case(
-        standardise, lambda n, rng: (rng.standard_normal((n, 64)).astype("f4"),), 2, 2, full_size=65536
+        standardise, lambda n, rng: (rng.standard_normal((n, 64)).astype("f4"),), 2, 5, full_size=65536
     ),
     "mlp": Case(mlp, layers, 3, 3, matmuls=3),
     "stencil": Case(stencil, square),

@@ -164,7 +164,7 @@ def evaluated(function: Any, *arguments: Any) -> Any:
         return unflatten(traced.tree, iter(()))[0]
     (output,) = traced.outputs
     value = results[output.result] if output.result is not None else arguments[output.leaf]
-    value = view_through(value, output.steps)
+    value = view_through(value, output.steps, results)
     return value[()] if output.unwrap == "scalar" else value.item() if output.unwrap else value
 
 

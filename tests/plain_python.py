@@ -8,7 +8,7 @@ import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program
 from numfuse.compiler.ops import operator
 from numfuse.runtime.cuda.simulator import Pointer, pointer_to
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
 from numfuse.runtime.reference import run_as_python
 
 
@@ -18,6 +18,8 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
     for value in program.values:
         if value.place == "argument":
             values.append(np.asarray(arguments[value.number]))
+        elif value.place == "library":
+            values.append(None)
         else:
             values.append(
                 value.node.params["value"] if value.place == "constant" else np.empty(value.shape, value.dtype)
@@ -30,7 +32,7 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
                 ]
                 run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
         elif isinstance(step, LibraryStep):
-            call_library(step, values)
+            library_call(step)(values)
         else:
             values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
     copied = program.copied or [False] * len(program.results)

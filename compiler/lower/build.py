@@ -105,10 +105,11 @@ class Builder:
         """Index into a reduction's operand with the reduced axes as loops; and the limit of a blocked one."""
         (source,), axis, block = node.inputs, node.params["axis"], node.params.get("block")
         if block is not None:
-            length = source.shape[-1]
+            length = source.shape[axis[0]]
             (within,) = self._inner_axes([min(block, length)])
-            start = index[-1] * block
-            return (*index[:-1], start + within), None if length % block == 0 else Index(length) - start
+            start = index[axis[0]] * block
+            inside = (*index[: axis[0]], start + within, *index[axis[0] + 1 :])
+            return inside, None if length % block == 0 else Index(length) - start
         inner = iter(self._inner_axes([source.shape[a] for a in axis]))
         outer = iter(index)
         return tuple([next(inner) if a in axis else next(outer) for a in range(len(source.shape))]), None

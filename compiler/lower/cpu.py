@@ -17,7 +17,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from numfuse.compiler.index import Axis, Index
-from numfuse.compiler.kernel import Kernel, Loop, Store, Value
+from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Store, Value
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 from numfuse.compiler.types import NARROW, kind_of
@@ -25,7 +25,7 @@ from numfuse.compiler.types import NARROW, kind_of
 RUN = 4096
 """Elements that are summed in one go; longer sums add up such runs, which keeps float32 sums as exact as NumPy's."""
 LANES = 64
-"""Columns that a reduction across rows works on at once."""
+"""Columns that a reduction across rows works on at once, unless a schedule says otherwise."""
 LOCAL_BYTES = 65536
 """Memory for the values kept between the loops of a row, on the thread's stack."""
 
@@ -96,6 +96,7 @@ class CpuPrinter(Printer):
             totals.append(name)
             self.line(f"{name} = {initial(gathered.identity, gathered.result.dtype)}")
             self.texts[gathered.result] = Text(name)
+            self.hide_fill(gathered)
         axes = self.kernel.loops_over(loop.axes)
         opened = self.depth
         for axis in axes[:-1]:
@@ -130,6 +131,19 @@ class CpuPrinter(Printer):
             if gathered.result.dtype in NARROW:
                 self.line(f"{total} = {NARROW[gathered.result.dtype]}({total})")
 
+    def hide_fill(self, gathered: Accumulator) -> None:
+        """Gives the fill of `maximum(best, x if mask else -inf)` a name and a value that LLVM does not know: it would put the maximum under
+        the mask, and compute one element after the other."""
+        value, identity = gathered.value, gathered.identity
+        masked = value.node is not None and value.node.op == "where"
+        if gathered.combine not in ("maximum", "minimum") or kind_of(value.dtype) != "f" or not masked:
+            return
+        for arm in value.args[1:]:
+            if arm.kind == "constant" and arm.constant == identity and arm not in self.texts:
+                name = self.names.new("fill", numbered=True)
+                self.line(f"{name} = opaque({initial(identity, arm.dtype)})")
+                self.texts[arm] = Text(name)
+
     def end(self, loop: Loop, axis: Axis) -> str:
         if loop.limit is None or axis.number != loop.axes[0].number:
             return str(axis.extent)
@@ -146,8 +160,9 @@ class CpuPrinter(Printer):
 class LanesPrinter(CpuPrinter):
     """Blocks of neighbouring rows at once: each value of a row is a small array, one element for each row of the block."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, lanes: int) -> None:
         super().__init__(kernel)
+        self.block_width = lanes
         self.lane_axis = self.loops[-1]
         self.lane = self.names.new("lane")
         self.width = self.names.new("width")
@@ -158,7 +173,7 @@ class LanesPrinter(CpuPrinter):
         self.statements(self.kernel.scopes[0])
         for value in self.crossing():
             self.columns[value] = self.names.new(value.hint, numbered=True)
-            self.line(f"{self.columns[value]} = local({LANES}, {tile_type(value.dtype)})")
+            self.line(f"{self.columns[value]} = local({self.block_width}, {tile_type(value.dtype)})")
         opened = self.depth
         for row_axis, scope in zip(self.kernel.rows[:-1], self.kernel.scopes[1:-1], strict=True):
             loop = self.kernel.collapsed[row_axis]
@@ -169,10 +184,14 @@ class LanesPrinter(CpuPrinter):
                 self.depth += 1
             self.statements(scope)
         first = self.names.new("first")
-        blocks = f"lo * {LANES}, min(hi * {LANES}, {axis.extent})" if self.split == axis else f"0, {axis.extent}"
-        self.line(f"for {first} in range({blocks}, {LANES}):")
+        blocks = (
+            f"lo * {self.block_width}, min(hi * {self.block_width}, {axis.extent})"
+            if self.split == axis
+            else f"0, {axis.extent}"
+        )
+        self.line(f"for {first} in range({blocks}, {self.block_width}):")
         self.depth += 1
-        self.line(f"{self.width} = min({LANES}, {axis.extent} - {first})")
+        self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
         self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
         straight: list[Value | Store] = []
         for statement in self.kernel.scope.statements:
@@ -271,18 +290,25 @@ def split_axis(loops: list[Axis]) -> Axis | None:
     return max(loops, key=lambda axis: axis.extent)
 
 
+def can_have_lanes(kernel: Kernel) -> bool:
+    """Whether rows can be worked on side by side: there are loops to go through together, which write nothing and end alike."""
+    if not kernel.loops or not kernel.rows:
+        return False
+    lane = kernel.loops_over(kernel.rows)[-1]
+    if any(loop.limit is not None and kernel.coef(loop.limit, lane) for loop in kernel.loops):
+        return False
+    return not any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
+
+
 def wants_lanes(kernel: Kernel) -> bool:
     """Whether neighbouring rows, and not the elements of a row, lie side by side in memory."""
-    loops = kernel.loops
-    if not loops or not kernel.rows or any(loop.limit is not None for loop in loops):
+    if not can_have_lanes(kernel):
         return False
     lane = kernel.loops_over(kernel.rows)[-1]
     across = along = 0
-    for loop in loops:
+    for loop in kernel.loops:
         inner = kernel.loops_over(loop.axes)[-1]
         for statement in loop.body.walk():
-            if isinstance(statement, Store):
-                return False
             if isinstance(statement, Value) and statement.kind == "load":
                 assert statement.index is not None
                 across += abs(kernel.coef(statement.index, lane)) == 1
@@ -292,21 +318,25 @@ def wants_lanes(kernel: Kernel) -> bool:
 
 def keep_on_cpu(work: int, length: int, itemsize: int) -> bool:
     """Whether to keep a value for the row's next loop: where computing it again costs more than a pass through the cache."""
-    return work >= 10 and length * itemsize <= LOCAL_BYTES // 2
+    return work >= 10 and fits_on_stack(length, itemsize)
+
+
+def fits_on_stack(length: int, itemsize: int) -> bool:
+    return length * itemsize <= LOCAL_BYTES // 2
 
 
 def print_cpu(kernel: Kernel) -> Source:
     return CpuPrinter(kernel).source()
 
 
-def print_lanes(kernel: Kernel) -> Source:
-    return LanesPrinter(kernel).source()
+def print_lanes(kernel: Kernel, lanes: int) -> Source:
+    return LanesPrinter(kernel, lanes).source()
 
 
-def chunks(kernel: Kernel, lanes: bool) -> int:
+def chunks(kernel: Kernel, lanes: int) -> int:
     """How many steps the shared loop has: the range that a launch cuts up."""
     loops = kernel.loops_over(kernel.rows)
     axis = split_axis(loops)
     if axis is None:
         return 1
-    return -(-axis.extent // LANES) if lanes and axis == loops[-1] else axis.extent
+    return -(-axis.extent // lanes) if lanes and axis == loops[-1] else axis.extent

@@ -10,27 +10,36 @@ from numfuse.compiler.lower.program import (
     Layout,
     LibraryStep,
     Lowering,
+    Place,
     PrintKernel,
     Program,
     Step,
     ViewStep,
-    touched,
+    lifetimes,
 )
 from numfuse.compiler.ops import operator
+from numfuse.compiler.schedule import AS_MODELLED, Schedules
 
 WORLD = -1
 """Stands for what the caller sees, among the memory that steps write: errors, and arguments that are written to, keep their order."""
 
 
-def lower(graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> Program:
-    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned)."""
-    program = Lowering(graph, layouts, print_kernel).run()
-    sizes = {number: value.nbytes for number, value in enumerate(program.values) if value.place == "workspace"}
+def lower(
+    graph: Graph,
+    layouts: Sequence[Layout | None],
+    print_kernel: PrintKernel,
+    takes_arrays: bool = False,
+    schedules: Schedules = AS_MODELLED,
+) -> Program:
+    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
+    makes is taken as it is, and needs no place of its own."""
+    program = Lowering(graph, layouts, print_kernel, takes_arrays, schedules).run()
     origin = _origins(program)
+    passing = {n: value.nbytes for n, value in enumerate(program.values) if value.place in ("workspace", "library")}
     kept = {origin.get(number, number) for number in program.results}
-    order = memory.order([_access(program, step, origin) for step in program.steps], sizes, kept)
+    order = memory.order([_access(program, step, origin) for step in program.steps], passing, kept)
     program.steps = [program.steps[place] for place in order]
-    program.workspace = _placed(program, sizes, origin, kept)
+    program.workspace = _placed(program)
     return program
 
 
@@ -64,19 +73,20 @@ def _access(program: Program, step: Step, origin: dict[int, int]) -> memory.Acce
     return memory.Access(frozenset(reads), frozenset({*writes, WORLD} if seen else writes))
 
 
-def _placed(program: Program, sizes: dict[int, int], origin: dict[int, int], kept: set[int]) -> int:
+def _placed(program: Program) -> int:
     """Gives each intermediate its place in the workspace; returns the size of that, in bytes."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for place, step in enumerate(program.steps):
-        for number in touched(step):
-            number = origin.get(number, number)
-            first.setdefault(number, place)
-            last[number] = place
-    for number in kept:
-        last[number] = len(program.steps)
-    used = [number for number in sizes if number in first]
-    offsets, size = memory.plan([(sizes[number], first[number], last[number]) for number in used])
-    for number, offset in zip(used, offsets, strict=True):
+    first, last = lifetimes(program)
+    kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
+    offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
+    for number, offset in zip(kept, offsets, strict=True):
         program.values[number].number = offset
     return size
+
+
+def most_alive(program: Program, place: Place) -> int:
+    """The most bytes of values in this place that are there at once."""
+    first, last = lifetimes(program)
+    values = [
+        (number, value) for number, value in enumerate(program.values) if value.place == place and number in first
+    ]
+    return memory.needed([(value.nbytes, first[number], last[number]) for number, value in values])

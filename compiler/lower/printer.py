@@ -163,7 +163,7 @@ class Printer:
             self.texts[value] = Text(name)
 
     def text(self, value: Value) -> Text:
-        if value.kind == "constant":
+        if value.kind == "constant" and value not in self.texts:
             return literal_of_bytes(value.dtype.type(value.constant).tobytes(), value.dtype)
         return self.texts[value]
 

@@ -9,11 +9,15 @@ from typing import Literal
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.kernel import Buffer, Kernel, in_place_pairs
+from numfuse.compiler.kernel import Buffer, Kernel
 from numfuse.compiler.lower.expressions import Names
+from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
-from numfuse.compiler.types import Shape, size_of
+from numfuse.compiler.schedule import MODEL, Schedule, Schedules
+from numfuse.compiler.types import Shape, Spec, size_of
+
+Place = Literal["argument", "result", "workspace", "constant", "view", "library"]
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,11 @@ class Layout:
 
 @dataclass
 class Value:
-    """An array of the program. `place`: an argument, a result, a stretch of the workspace, a constant, or a view."""
+    """An array of the program. `place`: an argument, a result, a stretch of the workspace, a constant, a view, or an array that a library call
+    makes, which may be a result or not."""
 
     node: Node
-    place: Literal["argument", "result", "workspace", "constant", "view"]
+    place: Place
     number: int = 0
     """Which argument or result; for the workspace, the offset in bytes."""
 
@@ -55,6 +60,9 @@ class Phase:
     values: list[int]
     offsets: list[int]
     """For each argument, the element at which the pointer starts."""
+    nbytes: int
+    """Bytes read and written, each array counted once."""
+    flops: int
     in_place: frozenset[tuple[int, int]] = frozenset()
     """Pairs of values (one read, one written) that may be the same memory."""
 
@@ -64,12 +72,24 @@ class LoweredKernel:
     """A kernel of one or more phases. Kernels with the same code are the same kernel."""
 
     name: str
-    node: Node
-    """The fused node that it computes; of several phases, the last."""
+    nodes: tuple[Node, ...]
+    """The fused nodes that it computes, one a phase."""
     phases: list[Phase]
-    nbytes: int
-    """Bytes read and written, each array counted once."""
-    flops: int
+    schedule: Schedule = MODEL
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes read and written, each array counted once a phase."""
+        return sum(phase.nbytes for phase in self.phases)
+
+    @property
+    def flops(self) -> int:
+        return sum(phase.flops for phase in self.phases)
+
+    @property
+    def node(self) -> Node:
+        """The last of its nodes, whose results are the kernel's."""
+        return self.nodes[-1]
 
     @property
     def source(self) -> str:
@@ -78,6 +98,11 @@ class LoweredKernel:
     @property
     def code(self) -> str:
         return "".join(phase.source.code for phase in self.phases)
+
+    @property
+    def extents(self) -> list[dict[str, int]]:
+        """The launch shape of each phase."""
+        return [phase.extents for phase in self.phases]
 
 
 @dataclass
@@ -88,11 +113,12 @@ class KernelStep:
 @dataclass
 class LibraryStep:
     """A call of the operator's library function: NumPy's, or on a GPU cuBLAS's where it has it. `outputs`: None for a result
-    that nobody reads."""
+    that nobody reads; `specs`: of all results."""
 
     node: Node
     inputs: list[int]
     outputs: list[int | None]
+    specs: list[Spec]
 
 
 @dataclass
@@ -122,7 +148,7 @@ class Program:
     layouts: dict[int, Layout | None] = field(default_factory=dict)
     """How each argument lies in memory (None: in C order)."""
     donated: dict[int, int] = field(default_factory=dict)
-    """For each result that is written into the memory of an argument, that argument."""
+    """For each result that is written into the memory of an argument, or of an array that a library call makes, that value."""
 
     @property
     def kernels(self) -> list[LoweredKernel]:
@@ -144,20 +170,29 @@ class Launch:
     in_place: frozenset[tuple[int, int]]
     nbytes: int
 
-    def phase(self, places: Sequence[int]) -> Phase:
+    def phase(self, places: Sequence[int], flops: int) -> Phase:
         values = [places[place] for place, _ in self.parameters]
         offsets = [start for _, start in self.parameters]
         pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
-        return Phase(self.source, self.extents, values, offsets, pairs)
+        return Phase(self.source, self.extents, values, offsets, self.nbytes, flops, pairs)
 
 
-PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer]], tuple[Kernel, Source, dict[str, int]]]
+PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], tuple[Kernel, Source, dict[str, int]]]
 """A target's way from a fused node and its buffers to printed source and a launch shape."""
 
 
 class Lowering:
-    def __init__(self, graph: Graph, layouts: Sequence[Layout | None], print_kernel: PrintKernel) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        layouts: Sequence[Layout | None],
+        print_kernel: PrintKernel,
+        takes_arrays: bool,
+        schedules: Schedules,
+    ) -> None:
+        self.schedules = schedules
         self.graph = graph
+        self.takes_arrays = takes_arrays
         self.layouts = dict(zip(graph.inputs, layouts, strict=True))
         self.print_kernel = print_kernel
         self.values: list[Value] = []
@@ -200,9 +235,7 @@ class Lowering:
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
 
-    def _add(
-        self, node: Node, place: Literal["argument", "result", "workspace", "constant", "view"], number: int = 0
-    ) -> int:
+    def _add(self, node: Node, place: Place, number: int = 0) -> int:
         self.number[node] = len(self.values)
         self.holds[self.number[node]] = node
         self.values.append(Value(node, place, number))
@@ -224,13 +257,16 @@ class Lowering:
         return [node] if count == 1 else [self.gets.get((node, place)) for place in range(count)]
 
     def _library(self, node: Node, results: dict[Node, int]) -> None:
+        def place(output: Node) -> Place:
+            if self.takes_arrays and not writes_in_place(node):
+                return "library"
+            return "result" if output in results else "workspace"
+
         numbers = [
-            None
-            if output is None
-            else self._add(output, "result" if output in results else "workspace", results.get(output, 0))
+            None if output is None else self._add(output, place(output), results.get(output, 0))
             for output in self._outputs(node)
         ]
-        self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], numbers))
+        self.steps.append(LibraryStep(node, [self.number[source] for source in node.inputs], numbers, results_of(node)))
 
     def _kernel(self, node: Node, results: dict[Node, int]) -> None:
         body = node.params["body"]
@@ -254,7 +290,8 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        kernel = LoweredKernel(launch.source.name, node, [launch.phase(places)], launch.nbytes, flops_of(body))
+        phase = launch.phase(places, flops_of(body))
+        kernel = LoweredKernel(launch.source.name, (node,), [phase], self.schedules.for_kernel(body))
         self.steps.append(KernelStep(kernel))
 
     def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
@@ -267,7 +304,8 @@ class Lowering:
         layouts = tuple([(buffer.strides, buffer.aligned) for buffer in inputs])
         structure = (structure_key(node.params["body"]), node.params["rows"], layouts)
         if structure not in self.printed:
-            kernel, source, extents = self.print_kernel(node, _identifier(node.params["body"].name), inputs, outputs)
+            name, schedule = _identifier(node.params["body"].name), self.schedules.for_kernel(node.params["body"])
+            kernel, source, extents = self.print_kernel(node, name, inputs, outputs, schedule)
             key = source.code + source.signature
             if key in self.sources:
                 source = self.sources[key]
@@ -293,6 +331,28 @@ class Lowering:
         first = sum(stride * at for stride, at in zip(whole.strides, start, strict=True))
         shape = store.inputs[1].shape
         return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
+
+
+def lifetimes(program: Program) -> tuple[dict[int, int], dict[int, int]]:
+    """For each value that is no view, the first and the last step that touches it or a view of it; for results the end."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    origin: dict[int, int] = {}
+    for place, step in enumerate(program.steps):
+        for number in touched(step):
+            number = origin.get(number, number)
+            first.setdefault(number, place)
+            last[number] = place
+        if isinstance(step, ViewStep):
+            origin[step.output] = origin.get(step.input, step.input)
+    for number in program.results:
+        last[origin.get(number, number)] = len(program.steps)
+    return first, last
+
+
+def writes_in_place(node: Node) -> bool:
+    """Whether a library call can be told where to put its result, as ufuncs can."""
+    return isinstance(operator(node.op).reference, np.ufunc) and not node.params
 
 
 def _shared(program: Program) -> list[bool]:

@@ -119,9 +119,13 @@ def infer_integer_power(operands: Sequence[Spec], params: Mapping[str, Any]) -> 
 
 ROWS = [
     # arithmetic
-    of_ufunc(np.add, numbers("{0} + {1}", b="{0} | {1}"), commutative=True, associative=True, neutral=-0.0),
-    of_ufunc(np.subtract, numbers("{0} - {1}"), neutral=0),
-    of_ufunc(np.multiply, numbers("{0} * {1}", b="{0} & {1}"), commutative=True, associative=True, neutral=1),
+    of_ufunc(
+        np.add, numbers("{0} + {1}", b="{0} | {1}"), commutative=True, associative=True, neutral=-0.0, carries="iufc"
+    ),
+    of_ufunc(np.subtract, numbers("{0} - {1}"), neutral=0, carries="iufc"),
+    of_ufunc(
+        np.multiply, numbers("{0} * {1}", b="{0} & {1}"), commutative=True, associative=True, neutral=1, carries="fc"
+    ),
     of_ufunc(np.true_divide, {"f": "{0} / {1}", "c": "complex_divide({0}, {1})"}, 8, neutral=1),
     of_ufunc(np.floor_divide, {"f": "floor_divide({0}, {1})", **integers("int_floor_divide({0}, {1})")}, 12),
     of_ufunc(np.remainder, {"f": "remainder({0}, {1})", **integers("int_remainder({0}, {1})")}, 12),
@@ -136,7 +140,7 @@ ROWS = [
         code=integers("int_power({0}, {exponent})"),
         cost=10,
     ),
-    of_ufunc(np.negative, numbers("-{0}"), involution=True),
+    of_ufunc(np.negative, numbers("-{0}"), involution=True, carries="iufc"),
     of_ufunc(np.positive, numbers("{0}"), 0),
     of_ufunc(
         np.absolute,

@@ -58,6 +58,8 @@ class Operator:
     associative: bool = False
     idempotent: bool = False
     """f(f(x)) == f(x), or f(x, x) == x."""
+    carries: str = ""
+    """The kinds of operands each of which the result depends on whatever the others are, so that no compiler can do without it."""
     involution: bool = False
     """f(f(x)) == x."""
     total: bool = False

@@ -1,8 +1,8 @@
 """The reduction rows. `axis` is a sorted tuple of axes; the reduced axes are gone from the result (a reshape brings them
 back for `keepdims`). The operand already has the result's dtype, but for argmin and argmax.
 
-`block=B` makes partial results: the reduced axis (one, the last) is cut into blocks of B elements and the result has
-their number as its last axis. Reducing that axis again gives the whole; `passes/split.py` does so.
+`block=B` makes partial results: the reduced axis (one) is cut into blocks of B elements and the result has their number
+in its place. Reducing that axis again gives the whole; `passes/split.py` does so.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def infer_reduction(kinds: str, refuses_empty: str = "") -> Callable[..., tuple[
         kept = tuple(n for a, n in enumerate(operand.shape) if a not in axis)
         if block is None:
             return kept, operand.dtype
-        if axis != (len(operand.shape) - 1,) or block < 1:
-            raise ValueError("a blocked reduction takes the last axis and a block of at least one element")
-        return (*kept, -(-operand.shape[-1] // block)), operand.dtype
+        if len(axis) != 1 or block < 1:
+            raise ValueError("a blocked reduction takes one axis and a block of at least one element")
+        return tuple(-(-n // block) if a in axis else n for a, n in enumerate(operand.shape)), operand.dtype
 
     return infer
 
@@ -56,7 +56,7 @@ def reduction(
 ) -> Operator:
     def reference(x: Any, axis: tuple[int, ...], block: int | None = None) -> Any:
         if block is not None:
-            return ufunc.reduceat(x, np.arange(0, x.shape[-1], block), axis=-1, dtype=x.dtype)
+            return ufunc.reduceat(x, np.arange(0, x.shape[axis[0]], block), axis=axis[0], dtype=x.dtype)
         return ufunc.reduce(x, axis=axis, dtype=x.dtype)
 
     return Operator(

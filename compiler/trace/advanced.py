@@ -28,7 +28,7 @@ class Plan:
     axes: Shape
     at: int
     shows: bool
-    """Whether NumPy would make a view: every place is a scalar."""
+    """Whether NumPy would make a view: every place is a scalar, and none an array of no axes."""
 
     @property
     def shape(self) -> Shape:
@@ -174,7 +174,7 @@ def planned(array: Array, parts: list[Any]) -> Plan:
         place_node(recorder, places, view.shape[k], original, checked=size_of(shape) > 0)
         for places, k, original in arrays
     ]
-    shows = all(places.scalar for places, _, _ in arrays if places.ndim)
+    shows = all(places.scalar or places.weak is not None for places, _, _ in arrays)
     axes = tuple([k for _, k, _ in arrays])
     return Plan(view, nodes, axes, (before or 0) if together else 0, shows)
 

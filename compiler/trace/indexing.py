@@ -44,6 +44,8 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     recorder = array.recorder
     keys = key if isinstance(key, tuple) else (key,)
     parts = None if all(map(is_basic, keys)) else advanced.entries(array, masks.from_places(key))
+    if parts is not None:
+        masks.check_values(array, keys, value)
     if parts is not None and any(map(masks.is_traced, parts)):
         masks.assign(array, parts, value)
         return

@@ -69,6 +69,8 @@ def assign(array: Array, parts: list[Any], value: Any) -> None:
         node = cast(recorder, chosen.fitted(value), view.dtype)
     else:
         given = as_array(recorder, value)
+        while given.ndim > len(chosen.rest) + 1 and given.shape[0] == 1:
+            given = fresh(recorder, recorder.make("reshape", given.node, shape=given.shape[1:]))
         many = given.ndim - len(chosen.rest) - 1
         if many == 0 and given.shape[0] != 1 and not at and mask.shape:
             _as_many(recorder, given.shape, mask, chosen.rest)
@@ -140,6 +142,17 @@ def read_at(array: Array, places: Selected) -> Selected:
         raise refused("as an index")
     inside = recorder.make("where", places.spread_mask(), places.array.node, recorder.constant(0, places.dtype))
     return Selected(fresh(recorder, array[fresh(recorder, inside)].node), places.mask)
+
+
+def check_values(array: Array, keys: tuple[Any, ...], value: Any) -> None:
+    """NumPy's error where a mask of all axes, and nothing else, is the index of an assignment of an array of several axes."""
+    if len(keys) != 1 or isinstance(keys[0], Selected) or isinstance(value, Selected):
+        return
+    mask, ndim = advanced.understood(array.recorder, keys[0]), as_array(array.recorder, value).ndim
+    if advanced.is_mask(mask) and mask.ndim == array.ndim and ndim > 1:
+        raise TypeError(
+            f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {ndim} dimensions"
+        )
 
 
 def from_places(key: Any) -> Any:

@@ -56,29 +56,30 @@ def numba_type(dtype: np.dtype | None) -> Any:
 def load(compiled: bytes) -> int:
     """The address of the kernel in object code that `compile_source` made. Raises OSError where it cannot be loaded."""
     symbol, _, code = compiled.partition(b"\0")
-    return _load_object(symbol.decode(), code)
+    (address,) = _load_object(code, symbol.decode())
+    return address
 
 
-def load_ir(name: str, text: str) -> int:
-    """The address of the function `name` in LLVM IR."""
+def load_ir(text: str, *names: str) -> list[int]:
+    """The addresses of functions in LLVM IR."""
     import llvmlite.binding as llvm
 
     _execution_engine()
     module = llvm.parse_assembly(text)
-    return _load_object(name, _machine.emit_object(module))
+    return _load_object(_machine.emit_object(module), *names)
 
 
-def _load_object(symbol: str, code: bytes) -> int:
+def _load_object(code: bytes, *symbols: str) -> list[int]:
     import llvmlite.binding as llvm
 
     with _lock:
         engine = _execution_engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        address = engine.get_function_address(symbol)
-    if not address:
+        addresses = [engine.get_function_address(symbol) for symbol in symbols]
+    if not all(addresses):
         raise OSError("the object code has no kernel in it")
-    return address
+    return addresses
 
 
 @functools.cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numfuse.compiler.lower.program import LoweredKernel, Program
-from numfuse.runtime.cpu.executable import Executable
+from numfuse.runtime.cpu.executable import Executable, machine_key
+from numfuse.runtime.cpu.threads import thread_count
 
 
 class CpuDevice:
@@ -13,6 +14,9 @@ class CpuDevice:
 
     def describe(self) -> str:
         return "cpu"
+
+    def identity(self) -> str | None:
+        return f"{machine_key()}|{thread_count()} threads"
 
     def compile(self, program: Program, options: dict[str, Any]) -> Executable:
         return Executable(program, bool(options.get("fastmath")))

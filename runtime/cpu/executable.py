@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Phase, Program, ViewStep
+from numfuse.compiler.lower.program import (
+    KernelStep,
+    LibraryStep,
+    LoweredKernel,
+    Phase,
+    Program,
+    ViewStep,
+    lifetimes,
+    writes_in_place,
+)
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache, versions
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu import threads
-from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, range_launcher
+from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
+from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
+from numpy.lib.array_utils import byte_bounds
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
 
 BYTES_PER_SECOND, FLOPS_PER_SECOND = 25e9, 20e9
 """A cautious guess at one core, to tell kernels that are worth sharing from those that are not."""
-SHARED_SECONDS = 200e-6
-"""A kernel that takes one core less than this is not worth waking another for."""
-PIECE_SECONDS = 20e-6
+SHARED_SECONDS = 40e-6
+"""A kernel that takes one core less than this is not shared: waking a thread that sleeps takes about as long."""
+PIECE_SECONDS = 5e-6
 HELD_SECONDS = 20e-6
 """A kernel that takes less than this keeps the GIL: releasing it costs more than it gives."""
 
@@ -83,7 +94,7 @@ class Executable:
         self.results = list(zip(program.results, program.copied, strict=True))
         self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
-            (k, v.shape, v.dtype)
+            (k, allocator(v.shape, v.dtype))
             for k, v in enumerate(program.values)
             if v.place == "result" and k not in program.donated
         ]
@@ -94,27 +105,59 @@ class Executable:
             if v.place == "constant"
         }
         self.lasting_views = _lasting_views(program)
-        steps = [step for step in program.steps if step not in self.lasting_views]
-        self.runs = [run for step in steps for run in self._runs(step, fastmath)]
+        self.donated = {number: k for number, k in program.donated.items() if program.values[k].place == "argument"}
+        heirs = {k: number for number, k in program.donated.items() if number not in self.donated}
+        done = _done_with(program)
+        self.runs: list[Run] = []
+        self.launches: list[tuple[int, int]] = []
+        """For each kernel, which of the runs are its phases."""
+        for place, step in enumerate(program.steps):
+            if step not in self.lasting_views:
+                first = len(self.runs)
+                self.runs += self._runs(step, fastmath)
+                if isinstance(step, KernelStep):
+                    self.launches.append((first, len(self.runs)))
+                self.runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
+            if place in done:
+                self.runs.append(drop_run(done[place]))
         kept = {step.output for step in self.lasting_views}
         self.passing = [
-            k for k, v in enumerate(program.values) if v.place in ("argument", "result", "view") and k not in kept
+            k for k, v in enumerate(program.values) if v.place not in ("workspace", "constant") and k not in kept
         ]
-        self.calls_numpy = any(isinstance(step, LibraryStep) for step in steps)
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
-        values = self._take_workspace()
-        values[: self.arguments] = arguments
-        for number, shape, dtype in self.fresh:
-            values[number] = np.empty(shape, dtype)
-        for number, argument in self.program.donated.items():
-            values[number] = values[argument]
-        with np.errstate(all="ignore") if self.calls_numpy else nullcontext():
-            for run in self.runs:
-                run(values)
+        values = self._values(arguments)
+        for run in self.runs:
+            run(values)
         results = [values[number].copy() if copied else values[number] for number, copied in self.results]
         self._give_back(values)
         return results
+
+    def _values(self, arguments: Sequence[Any]) -> Arrays:
+        """All that steps read and write, before the first of them."""
+        values = self._take_workspace()
+        values[: self.arguments] = arguments
+        for number, allocate in self.fresh:
+            values[number] = allocate()
+        for number, argument in self.donated.items():
+            values[number] = values[argument]
+        return values
+
+    def profile(self, arguments: Sequence[Any], rounds: int = 7) -> list[float]:
+        """Seconds that each kernel takes, the least of several calls with copies of the arguments."""
+        least = [math.inf] * len(self.launches)
+        for _ in range(rounds):
+            values = self._values([copy_as_it_lies(argument) for argument in arguments])
+            ends = []
+            start = time.perf_counter()
+            for run in self.runs:
+                run(values)
+                ends.append(time.perf_counter())
+            for kernel, (first, last) in enumerate(self.launches):
+                if last > first:
+                    least[kernel] = min(least[kernel], ends[last - 1] - (ends[first - 1] if first else start))
+            self._give_back(values)
+        return least
 
     def entry(self, specs: Sequence[ArraySpec]) -> Callable[..., Any] | None:
         """The whole call in machine code, for a program that is one small kernel with one result; None for others.
@@ -131,9 +174,9 @@ class Executable:
         ):
             return None
         kernel = steps[0].kernel
-        if len(kernel.phases) != 1 or seconds_of(kernel) > HELD_SECONDS:
+        if len(kernel.phases) != 1 or seconds_of(kernel.phases[0]) > HELD_SECONDS:
             return None
-        (phase,), ((result, shape, dtype),) = kernel.phases, self.fresh
+        (phase,), ((result, allocate),) = kernel.phases, self.fresh
         order = [self.arguments if number == result else self.program.values[number].number for number in phase.values]
         if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
             return None
@@ -142,7 +185,7 @@ class Executable:
             phase.extents["count"],
             specs,
             order,
-            partial(np.empty, shape, dtype),
+            allocate,
             byte_offsets(phase),
         )
 
@@ -181,9 +224,18 @@ class Executable:
         return [library_run(step)]
 
 
-def seconds_of(kernel: LoweredKernel) -> float:
+def copy_as_it_lies(array: Any) -> Any:
+    """A copy in memory of its own, with the array's strides."""
+    if not isinstance(array, np.ndarray) or not array.size:
+        return array
+    low, high = byte_bounds(array)
+    memory = np.ctypeslib.as_array((ctypes.c_uint8 * (high - low)).from_address(low)).copy()
+    return np.ndarray(array.shape, array.dtype, memory, array.ctypes.data - low, array.strides)
+
+
+def seconds_of(phase: Phase) -> float:
     """About how long one core takes."""
-    return max(kernel.nbytes / BYTES_PER_SECOND, kernel.flops / FLOPS_PER_SECOND)
+    return max(phase.nbytes / BYTES_PER_SECOND, phase.flops / FLOPS_PER_SECOND)
 
 
 def byte_offsets(phase: Phase) -> list[int]:
@@ -199,20 +251,17 @@ def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
     """Launches one phase, on one thread or on all of them."""
     address = kernel_address(phase.source, fastmath)
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
-    seconds = seconds_of(kernel) * (1.0 if phase is kernel.phases[0] else 0.01)
-    if seconds < SHARED_SECONDS or count == 1 or thread_count() == 1:
-        return serial_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
-    pieces = max(2, min(count, 4 * thread_count(), int(seconds / PIECE_SECONDS)))
-    call = range_launcher(address, len(numbers))
-
-    def run(values: Arrays) -> None:
-        addresses = [values[number].ctypes.data + start for number, start in zip(numbers, offsets, strict=True)]
-        threads.run(call, count, pieces, tuple(addresses))
-
-    return run
+    seconds = seconds_of(phase)
+    each = kernel.schedule.pieces
+    alone = seconds < SHARED_SECONDS if each is None else not each
+    if alone or count == 1 or thread_count() == 1:
+        return kernel_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
+    most = int(seconds / PIECE_SECONDS) if each is None else count
+    pieces = max(2, min(count, (each or 4) * thread_count(), most))
+    return kernel_run(shared_launcher(address, offsets, count, pieces), numbers)
 
 
-def serial_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
+def kernel_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
     if len(numbers) == 2:
         first, second = numbers
         return lambda values: launch(values[first], values[second])
@@ -228,6 +277,42 @@ def _lasting_views(program: Program) -> list[ViewStep]:
             lasting.add(step.output)
             views.append(step)
     return views
+
+
+def _done_with(program: Program) -> dict[int, list[int]]:
+    """For each step but the last, the arrays of library calls that no later one reads, and their views: they need not wait for the call's end."""
+    _, last = lifetimes(program)
+    done: dict[int, list[int]] = {}
+    step_of = {n: last[n] for n, value in enumerate(program.values) if value.place == "library" and n in last}
+    for step in program.steps:
+        if isinstance(step, ViewStep) and step.input in step_of:
+            step_of[step.output] = step_of[step.input]
+    for number, place in step_of.items():
+        if place < len(program.steps) - 1:
+            done.setdefault(place, []).append(number)
+    return done
+
+
+def outputs_of(step: KernelStep | LibraryStep | ViewStep) -> list[int]:
+    """What a library call makes."""
+    return [number for number in step.outputs if number is not None] if isinstance(step, LibraryStep) else []
+
+
+def share_run(source: int, place: int) -> Run:
+    """Lets a result have the memory of an array that a library call just made."""
+
+    def run(values: Arrays) -> None:
+        values[place] = values[source]
+
+    return run
+
+
+def drop_run(numbers: list[int]) -> Run:
+    def run(values: Arrays) -> None:
+        for number in numbers:
+            values[number] = None
+
+    return run
 
 
 def view_run(step: ViewStep) -> Run:
@@ -250,12 +335,13 @@ def view_run(step: ViewStep) -> Run:
 def library_run(step: LibraryStep) -> Run:
     """The operator's NumPy function; matrix products write straight into their place."""
     reference, numbers, place = operator(step.node.op).reference, tuple(step.inputs), step.outputs[0]
-    if not isinstance(reference, np.ufunc) or step.node.params:
-        return partial(call_library, step)
+    if not writes_in_place(step.node):
+        return library_call(step)
 
     assert place is not None
 
     def run(values: Arrays) -> None:
-        reference(*[values[number] for number in numbers], out=values[place])
+        with np.errstate(all="ignore"):
+            reference(*[values[number] for number in numbers], out=values[place])
 
     return run

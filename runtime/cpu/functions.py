@@ -15,6 +15,7 @@ import llvmlite.ir as ir
 from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
+from numfuse.runtime.cpu import elementary
 from numfuse.runtime.cpu.target import helper
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define
@@ -177,12 +178,27 @@ _UNARY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
     "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
 )  # fmt: skip
+
+
+def short_or_c(name: str, short: Callable[..., Any]) -> Any:
+    """A function of float32 in the kernel itself where that pays, else the C library's."""
+    fast = elementary.is_fast()
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return short(builder, args[0]) if fast and args[0].type == FLOAT else call_c(builder, name, list(args))
+
+    return intrinsic(lambda typing, x: (x(x), codegen))
+
+
 power = c_function("pow", 2)
 hypot = c_function("hypot", 2)
 arctan2 = c_function("atan2", 2)
 nextafter = c_function("nextafter", 2)
 fmod = c_function("fmod", 2)
-globals().update({name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY})
+_CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
+    "exp": short_or_c("exp", elementary.exp),
+    "log": short_or_c("log", elementary.log),
+}
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
 copysign = llvm_function("copysign", 2)
 absolute = by_kind(float_call("fabs"), negated_if_negative, itself)
@@ -193,13 +209,28 @@ fmin = by_kind(float_call("minnum", ("nsz",)), chosen("icmp_signed", "<"), chose
 
 
 def _fold(operation: str) -> Any:
+    """May be done in any order. With `nsz` too, LLVM would draw factors out of sums, and `inf - inf` would be `0 * inf`."""
+
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return getattr(builder, operation)(*args, flags=("reassoc", "nsz"))
+        return getattr(builder, operation)(*args, flags=("reassoc",))
 
     return intrinsic(lambda typing, total, value: (total(total, total), codegen))
 
 
 fold_add, fold_multiply = _fold("fadd"), _fold("fmul")
+
+
+@intrinsic
+def opaque(typing: Any, x: Any) -> Any:
+    """`x`, as a value that LLVM does not know: it went through a machine register in assembly of no instructions."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        (value,) = args
+        word = ir.IntType(64 if value.type == DOUBLE else 32 if value.type == FLOAT else value.type.width)
+        same = builder.asm(ir.FunctionType(word, [word]), "", "=r,0", [builder.bitcast(value, word)], False)
+        return builder.bitcast(same, value.type)
+
+    return x(x), codegen
 
 
 @intrinsic
@@ -246,7 +277,7 @@ modulus = intrinsic(lambda typing, z: (z.underlying_float(z), _modulus))
 _PRIMITIVES = {
     **globals(),
     **intrinsics.define(intrinsic, lambda name, kind: name + ("f" if kind == FLOAT else ""), alignment=64),
-    **{name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY},
+    **_CALLS,
 }
 
 NAMES: dict[str, Any] = {**_PRIMITIVES, **define(helper, _PRIMITIVES)}

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numfuse.runtime.cpu.compile import load_ir
+from numfuse.runtime.cpu.threads import HELPERS, pool, share_code
 
 Launcher = Callable[..., None]
 
@@ -24,7 +26,7 @@ ArraySpec = tuple[np.dtype, tuple[int, ...], tuple[int, ...]]
 _DATA, _DESCR = 16, 56
 """Offsets in PyArrayObject: after `data` come the number of axes, the pointers to extents and strides, the base, and the descriptor."""
 _BYTES_HEADER = bytes.__basicsize__ - 1
-_launchers: dict[str, int] = {}
+_made: dict[str, int] = {}
 _alive: list[Any] = []
 
 
@@ -63,27 +65,37 @@ def launcher(address: int, offsets: Sequence[int], lo: int, hi: int, release_gil
     if not FAST or len(offsets) > 64:
         return _slow_launcher(address, offsets, lo, hi)
     described = struct.pack(f"{3 + len(offsets)}q", address, lo, hi, *offsets)
-    return _callable(_launcher_code(len(offsets), release_gil), described)
+    name = f"numfuse_launch_{len(offsets)}{'_nogil' if release_gil else ''}"
+    return _callable(_address(name, _launcher_ir, len(offsets), release_gil), described)
 
 
-def range_launcher(address: int, arrays: int) -> Callable[..., None]:
-    """A callable of (lo, hi, address of each array's data, ...), for the threads that share a kernel."""
-    call = ctypes.CFUNCTYPE(
-        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * arrays
-    )(address)
+def shared_launcher(address: int, offsets: Sequence[int], count: int, pieces: int) -> Launcher:
+    """A callable like `launcher`'s, over range(count), whose kernel runs in so many pieces on this thread and the pool's."""
 
-    def run(lo: int, hi: int, *addresses: int) -> None:
-        unread = (ctypes.c_void_p * 2)()
-        call(ctypes.addressof(unread), ctypes.addressof(unread) + 8, lo, hi, *addresses)
+    threads, call = pool(), _address(f"numfuse_call_{len(offsets)}", _call_ir, len(offsets))
+    if FAST and len(offsets) <= 64:
+        name = f"numfuse_share_{len(offsets)}"
+        start = threads.start
+        words = (address, count, pieces, threads.address, share_code(), call, id(start), *offsets)
+        return _callable(_address(name, _sharing_ir, len(offsets)), struct.pack(f"{len(words)}q", *words), start)
+    run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2, ctypes.c_void_p)(share_code())
 
-    return run
+    def launch(*values: np.ndarray) -> None:
+        threads.start()
+        run(threads.address, call, address, count, pieces, _addresses(values, offsets))
+
+    return launch
 
 
 def _slow_launcher(address: int, offsets: Sequence[int], lo: int, hi: int) -> Launcher:
-    call = range_launcher(address, len(offsets))
-    return lambda *values: call(
-        lo, hi, *[value.ctypes.data + start for value, start in zip(values, offsets, strict=True)]
-    )
+    call = _address(f"numfuse_call_{len(offsets)}", _call_ir, len(offsets))
+    run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2, ctypes.c_void_p)(call)
+    return lambda *values: run(address, lo, hi, _addresses(values, offsets))
+
+
+def _addresses(values: Sequence[np.ndarray], offsets: Sequence[int]) -> ctypes.Array[ctypes.c_void_p]:
+    places = [value.ctypes.data + start for value, start in zip(values, offsets, strict=True)]
+    return (ctypes.c_void_p * len(places))(*places)
 
 
 def entry(
@@ -102,15 +114,11 @@ def entry(
     """
     if not FAST or len(order) > 64:
         return None
-    name = f"numfuse_entry_{len(specs)}_{len(order)}"
-    if name not in _launchers:
-        from numfuse.runtime.cpu.compile import load_ir
-
-        _launchers[name] = load_ir(name, _entry_ir(name, len(specs), len(order)))
+    code = _address(f"numfuse_entry_{len(specs)}_{len(order)}", _entry_ir, len(specs), len(order))
     described = [address, 0, count, id(allocate), id(np.ndarray), *order, *offsets]
     for dtype, shape, strides in specs:
         described += [id(dtype), len(shape), *shape, *strides]
-    return _callable(_launchers[name], struct.pack(f"{len(described)}q", *described), allocate)
+    return _callable(code, struct.pack(f"{len(described)}q", *described), allocate)
 
 
 def _callable(code: int, described: bytes, *kept: Any) -> Callable[..., Any]:
@@ -122,19 +130,18 @@ def _callable(code: int, described: bytes, *kept: Any) -> Callable[..., Any]:
     return new(ctypes.addressof(definition), described, None)
 
 
-def _launcher_code(arrays: int, release_gil: bool) -> int:
-    name = f"numfuse_launch_{arrays}{'_nogil' if release_gil else ''}"
-    if name not in _launchers:
-        from numfuse.runtime.cpu.compile import load_ir
-
-        _launchers[name] = load_ir(name, _launcher_ir(name, arrays, release_gil))
-    return _launchers[name]
+def _address(name: str, ir: Callable[..., str], *arguments: Any) -> int:
+    """Where the function is that `ir(name, *arguments)` defines; it is made once."""
+    if name not in _made:
+        (_made[name],) = load_ir(ir(name, *arguments), name)
+    return _made[name]
 
 
 DECLARED = """
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
 declare ptr @PyObject_CallNoArgs(ptr)
 @_Py_NoneStruct = external global i8
 @_Py_NotImplementedStruct = external global i8
@@ -157,10 +164,49 @@ def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
     return DECLARED + "\n".join(lines)
 
 
-def _fields(*fields: tuple[str, str]) -> list[str]:
-    """Loads the first words of `self`."""
+def _call_ir(name: str, arrays: int) -> str:
+    """LLVM IR of `void call(kernel, lo, hi, addresses)`."""
+    lines = [f"define void @{name}(ptr %kernel, i64 %lo, i64 %hi, ptr %addresses) {{"]
+    lines += ["  %result = alloca ptr", "  %error = alloca ptr"]
+    for place in range(arrays):
+        lines += [f"  %place{place} = getelementptr ptr, ptr %addresses, i64 {place}"]
+        lines += [f"  %at{place} = load ptr, ptr %place{place}"]
+    passed = "".join(f", ptr %at{place}" for place in range(arrays))
+    lines += [f"  call i32 %kernel(ptr %result, ptr %error, i64 %lo, i64 %hi{passed})", "  ret void", "}"]
+    return "\n".join(lines)
+
+
+def _sharing_ir(name: str, arrays: int) -> str:
+    """LLVM IR of `shared_launcher`: the words of `self` are kernel, count, pieces, pool, share, call, start, then each offset."""
+    lines = [
+        f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{",
+        "begin:",
+        f"  %addresses = alloca [{arrays} x ptr]",
+    ]
+    lines += _fields(("kernel", "ptr"), ("count", "i64"), ("pieces", "i64"), ("pool", "ptr"), ("share", "ptr"))
+    lines += _fields(("call", "ptr"), ("start", "ptr"), first=5)
+    for place in range(arrays):
+        lines += [*_data_of(place), *_offset(f"%data{place}", f"%at{place}", 7 + place)]
+        lines += [
+            f"  %place{place} = getelementptr ptr, ptr %addresses, i64 {place}",
+            f"  store ptr %at{place}, ptr %place{place}",
+        ]
+    lines += [f"  %helpers_at = getelementptr i8, ptr %pool, i64 {HELPERS}", "  %helpers = load i64, ptr %helpers_at"]
+    lines += ["  %none = icmp eq i64 %helpers, 0", "  br i1 %none, label %begin_threads, label %run", "begin_threads:"]
+    lines += ["  %done = call ptr @PyObject_CallNoArgs(ptr %start)", "  %failed = icmp eq ptr %done, null"]
+    lines += ["  br i1 %failed, label %error_out, label %started", "error_out:", "  ret ptr null"]
+    lines += ["started:", "  call void @Py_DecRef(ptr %done)", "  br label %run", "run:"]
+    lines += ["  %thread = call ptr @PyEval_SaveThread()"]
+    lines += ["  call void %share(ptr %pool, ptr %call, ptr %kernel, i64 %count, i64 %pieces, ptr %addresses)"]
+    lines += ["  call void @PyEval_RestoreThread(ptr %thread)"]
+    lines += ["  call void @Py_IncRef(ptr @_Py_NoneStruct)", "  ret ptr @_Py_NoneStruct", "}"]
+    return DECLARED + "\n".join(lines)
+
+
+def _fields(*fields: tuple[str, str], first: int = 0) -> list[str]:
+    """Loads words of `self`."""
     lines = []
-    for place, (field, kind) in enumerate(fields):
+    for place, (field, kind) in enumerate(fields, first):
         lines.append(f"  %{field}_at = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * place}")
         lines.append(f"  %{field} = load {kind}, ptr %{field}_at")
     return lines

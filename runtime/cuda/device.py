@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program
 from numfuse.compiler.ops import operator
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
 
 DEFAULT_ARCH = "sm_90"
 
@@ -30,6 +30,13 @@ class CudaDevice:
 
     def describe(self) -> str:
         return f"cuda {self.arch}"
+
+    def identity(self) -> str | None:
+        from numfuse.runtime.cuda.driver import gpu_usable
+        from numfuse.runtime.cuda.gpu import gpu
+        from numfuse.runtime.cuda.kernels import toolchain_key
+
+        return f"{gpu().name} {self.arch} {toolchain_key()}" if gpu_usable() else None
 
     def compile(self, program: Program, options: dict[str, Any]) -> Any:
         from numfuse.runtime.cuda.executable import CudaExecutable
@@ -64,6 +71,9 @@ class SimulatorDevice(CudaDevice):
     def describe(self) -> str:
         return "cudasim"
 
+    def identity(self) -> str | None:
+        return None
+
     def compile(self, program: Program, options: dict[str, Any]) -> SimulatorExecutable:
         from numfuse.runtime.cuda.simulator import simulated_cuda
 
@@ -94,7 +104,7 @@ class SimulatorExecutable:
                 for phase in step.kernel.phases:
                     run_phase(phase, [values[number] for number in phase.values])
             elif isinstance(step, LibraryStep):
-                call_library(step, values)
+                library_call(step)(values)
             else:
                 values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
         given = zip(program.results, program.copied, strict=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +13,7 @@ from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, Vie
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import KINDS, Blas
 from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
-from numfuse.runtime.library_call import call_library
+from numfuse.runtime.library_call import library_call
 
 
 class CudaExecutable:
@@ -36,6 +39,32 @@ class CudaExecutable:
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         gpu = self._gpu()
         on_device = any(isinstance(argument, DeviceArray) for argument in arguments)
+        values = self._values(gpu, arguments)
+        for step in self.program.steps:
+            self._run(gpu, step, values)
+        given = zip(self.program.results, self.program.copied, strict=True)
+        results = [values[number].copy() if copied and on_device else values[number] for number, copied in given]
+        return results if on_device else [result.numpy() for result in results]
+
+    def profile(self, arguments: Sequence[Any], rounds: int = 7) -> list[float]:
+        """Seconds that each kernel takes by the host's clock, the least of several calls with copies of the arguments."""
+        gpu = self._gpu()
+        least = [math.inf] * len(self.program.kernels)
+        for _ in range(rounds):
+            values = self._values(gpu, [a.copy() if isinstance(a, DeviceArray) else a for a in arguments])
+            kernels = itertools.count()
+            for step in self.program.steps:
+                gpu.synchronize()
+                start = time.perf_counter()
+                self._run(gpu, step, values)
+                gpu.synchronize()
+                if isinstance(step, KernelStep):
+                    kernel = next(kernels)
+                    least[kernel] = min(least[kernel], time.perf_counter() - start)
+        return least
+
+    def _values(self, gpu: Any, arguments: Sequence[Any]) -> list[Any]:
+        """All that steps read and write, before the first of them."""
         values: list[Any] = [None] * len(self.program.values)
         workspace = (
             DeviceArray.empty(gpu, (self.program.workspace,), np.dtype("u1")) if self.program.workspace else None
@@ -57,11 +86,7 @@ class CudaExecutable:
                 if number not in self._constants:
                     self._constants[number] = DeviceArray.from_host(gpu, value.node.params["value"])
                 values[number] = self._constants[number]
-        for step in self.program.steps:
-            self._run(gpu, step, values)
-        given = zip(self.program.results, self.program.copied, strict=True)
-        results = [values[number].copy() if copied and on_device else values[number] for number, copied in given]
-        return results if on_device else [result.numpy() for result in results]
+        return values
 
     def _run(self, gpu: Any, step: KernelStep | LibraryStep | ViewStep, values: list[Any]) -> None:
         if isinstance(step, ViewStep):
@@ -96,7 +121,7 @@ def on_the_host(step: LibraryStep, values: list[Any]) -> None:
     results = [number for number in step.outputs if number is not None]
     for number in results:
         copies[number] = np.empty(values[number].shape, values[number].dtype)
-    call_library(step, copies)
+    library_call(step)(copies)
     for number in results:
         if copies[number].size:
             values[number].gpu.copy_in(values[number].address, copies[number])

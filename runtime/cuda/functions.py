@@ -150,6 +150,8 @@ modulus = intrinsic(
 _PRIMITIVES: dict[str, Any] = {
     **{name: value for name, value in globals().items() if not name.startswith("_")},
     **memory.NAMES,
+    "shared": teams.shared,
+    "barrier": teams.barrier,
     **intrinsics.define(intrinsic, _symbol, alignment=16),
     **{name: libdevice(_LIBDEVICE_NAMES.get(name, name)) for name in _UNARY},
     **{name: libdevice(symbol, 2) for name, symbol in _BINARY.items()},

@@ -25,14 +25,14 @@ _known: dict[str, CompiledKernel] = {}
 
 
 @functools.cache
-def _toolchain_key() -> str:
+def toolchain_key() -> str:
     packages = ("numba", "llvmlite", "numba-cuda", "cuda-bindings", "nvidia-nvjitlink", "nvidia-nvvm")
     return versions(packages, Path(__file__).parent)
 
 
 def compiled_kernel(source: Source, arch: str, threads: int, fastmath: bool) -> CompiledKernel:
     """The kernel as PTX and machine code: from this process, else from the disk cache, else compiled now."""
-    described = f"cuda|{arch}|{threads}|{fastmath}|{source.code}|{source.signature}|{_toolchain_key()}"
+    described = f"cuda|{arch}|{threads}|{fastmath}|{source.code}|{source.signature}|{toolchain_key()}"
     key = hashlib.sha256(described.encode()).hexdigest()
     if key in _known:
         log.message("cache", f"hit {source.name} {arch} {key[:12]} in this process")

@@ -52,21 +52,35 @@ def unrolled(typing: Any, count: Any) -> Any:
     signature = types.range_state64_type(types.int64)
 
     def codegen(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
-        _mark_next_loop(builder)
+        _mark_next_loop(builder, "llvm.loop.unroll.full")
         make = context.get_function(range, signature)
         return make(builder, [ir.Constant(I64, count.literal_value)])
 
     return types.range_state64_type(count), codegen
 
 
-def _mark_next_loop(builder: ir.IRBuilder) -> None:
+@intrinsic
+def rolled(typing: Any, start: Any, stop: Any, step: Any) -> Any:
+    """`range(start, stop, step)` for a loop that the compiler leaves as it is: its body has as many loads under way as registers are for."""
+    signature = types.range_state64_type(types.int64, types.int64, types.int64)
+
+    def codegen(context: Any, builder: ir.IRBuilder, given: Any, args: Any) -> Any:
+        _mark_next_loop(builder, "llvm.loop.unroll.disable")
+        make = context.get_function(range, signature)
+        wide = [context.cast(builder, arg, kind, types.int64) for arg, kind in zip(args, given.args, strict=True)]
+        return make(builder, wide)
+
+    return types.range_state64_type(start, stop, step), codegen
+
+
+def _mark_next_loop(builder: ir.IRBuilder, kind: str) -> None:
     """Gives the loop that begins here LLVM's mark, at its jump back: the next one to a block that is complete."""
     outer = builder.branch
 
     def branch(target: Any) -> Any:
         jump = outer(target)
         if target.is_terminated:
-            mark = builder.module.add_metadata(["llvm.loop.unroll.full"])
+            mark = builder.module.add_metadata([kind])
             loop = ir.MDValue(builder.module, [], name=str(len(builder.module.metadata)))
             loop.operands = (loop, mark)  # a loop's mark names itself
             jump.set_metadata("llvm.loop", loop)
@@ -77,31 +91,35 @@ def _mark_next_loop(builder: ir.IRBuilder) -> None:
 
 
 def _load(width: int) -> Any:
+    """`load_4(tile, at, source, offset)`: `tile[at:at + 4] = source[offset:offset + 4]`."""
+
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        tile, source, offset = args
-        pointer, align = _vector_pointer(
-            context, builder, signature.args[1].dtype, width, builder.gep(source, [offset])
-        )
+        tile, at, source, offset = args
+        element = signature.args[2].dtype
+        pointer, align = _vector_pointer(context, builder, element, width, builder.gep(source, [offset]))
         value = builder.load(pointer)
         value.align = align
-        builder.store(value, builder.bitcast(tile, pointer.type)).align = align
+        target, align = _vector_pointer(context, builder, element, width, builder.gep(tile, [at]))
+        builder.store(value, target).align = align
         return context.get_dummy_value()
 
-    return intrinsic(lambda typing, tile, source, offset: (types.void(tile, source, offset), codegen))
+    return intrinsic(lambda typing, tile, at, source, offset: (types.void(tile, at, source, offset), codegen))
 
 
 def _store(width: int) -> Any:
+    """`store_4(target, offset, tile, at)`: `target[offset:offset + 4] = tile[at:at + 4]`."""
+
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        target, offset, tile = args
-        pointer, align = _vector_pointer(
-            context, builder, signature.args[0].dtype, width, builder.gep(target, [offset])
-        )
-        value = builder.load(builder.bitcast(tile, pointer.type))
+        target, offset, tile, at = args
+        element = signature.args[0].dtype
+        source, align = _vector_pointer(context, builder, element, width, builder.gep(tile, [at]))
+        value = builder.load(source)
         value.align = align
+        pointer, align = _vector_pointer(context, builder, element, width, builder.gep(target, [offset]))
         builder.store(value, pointer).align = align
         return context.get_dummy_value()
 
-    return intrinsic(lambda typing, target, offset, tile: (types.void(target, offset, tile), codegen))
+    return intrinsic(lambda typing, target, offset, tile, at: (types.void(target, offset, tile, at), codegen))
 
 
 def _vector_pointer(context: Any, builder: ir.IRBuilder, element: Any, width: int, pointer: Any) -> tuple[Any, int]:
@@ -123,6 +141,7 @@ NAMES: dict[str, Any] = {
     "thread": thread,
     "wide_thread": wide_thread,
     "unrolled": unrolled,
+    "rolled": rolled,
     **{f"load_{n}": _load(n) for n in (2, 4, 8, 16)},
     **{f"store_{n}": _store(n) for n in (2, 4, 8, 16)},
 }

@@ -76,22 +76,33 @@ def thread() -> int:
     return me.blockIdx.x * me._manager._block_dim[0] + me.threadIdx.x
 
 
+def shared(length: int, dtype: Any) -> np.ndarray:
+    """Memory of the block: the same for the first call of each of its threads, for the second, and so on."""
+    me = _me()
+    me.numfuse_shared = calls = getattr(me, "numfuse_shared", 0) + 1
+    return me._manager.__dict__.setdefault("numfuse_memory", {}).setdefault(calls, np.empty(length, dtype.dtype))
+
+
+def barrier() -> None:
+    _me().syncthreads()
+
+
 def _load(width: int) -> Callable[..., None]:
-    def load(tile: np.ndarray, source: Pointer, offset: Any) -> None:
+    def load(tile: np.ndarray, at: int, source: Pointer, offset: Any) -> None:
         if (source.origin + int(offset)) % width and source.origin % width == 0:
             raise IndexError(f"a load of {width} elements from element {offset} is not aligned")
         for v in range(width):
-            tile[v] = source[offset + v]
+            tile[at + v] = source[offset + v]
 
     return load
 
 
 def _store(width: int) -> Callable[..., None]:
-    def store(target: Pointer, offset: Any, tile: np.ndarray) -> None:
+    def store(target: Pointer, offset: Any, tile: np.ndarray, at: int) -> None:
         if (target.origin + int(offset)) % width and target.origin % width == 0:
             raise IndexError(f"a store of {width} elements to element {offset} is not aligned")
         for v in range(width):
-            target[offset + v] = tile[v]
+            target[offset + v] = tile[at + v]
 
     return store
 
@@ -136,6 +147,8 @@ NAMES: dict[str, Any] = {
     "wide_thread": thread,
     "thread_in_block": thread_in_block,
     "block": block,
+    "shared": shared,
+    "barrier": barrier,
     **{f"load_{n}": _load(n) for n in (2, 4, 8, 16)},
     **{f"store_{n}": _store(n) for n in (2, 4, 8, 16)},
     **{f"warp_{name}": _joined(combine, _warp_of) for name, combine in _COMBINE.items()},

@@ -19,21 +19,32 @@ COLUMN_TILE = 512
 """Threads of a block whose rows are columns: the printer makes them 32 columns of 16."""
 
 
-@intrinsic
-def shared_like(typing: Any, length: Any, x: Any) -> Any:
-    """`length` elements of x's type in the block's shared memory."""
-    if not isinstance(length, types.Literal):
-        return None
-
+def _shared(element: Any, length: Any) -> Callable[..., Any]:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        kind = ir.ArrayType(context.get_data_type(x), length.literal_value)
+        kind = ir.ArrayType(context.get_data_type(element), length.literal_value)
         memory = cgutils.add_global_variable(builder.module, kind, builder.module.get_unique_name("shared"), 3)
         memory.linkage, memory.align = "internal", 16
         memory.initializer = ir.Constant(kind, ir.Undefined)
         generic = builder.addrspacecast(memory, kind.as_pointer(), "generic")
         return builder.gep(generic, [ir.Constant(I32, 0), ir.Constant(I32, 0)])
 
-    return types.CPointer(x)(length, x), codegen  # type: ignore[attr-defined]
+    return codegen
+
+
+@intrinsic
+def shared(typing: Any, length: Any, dtype: Any) -> Any:
+    """`length` elements in the block's shared memory."""
+    if not isinstance(length, types.Literal):
+        return None
+    return types.CPointer(dtype.dtype)(length, dtype), _shared(dtype.dtype, length)  # type: ignore[attr-defined]
+
+
+@intrinsic
+def shared_like(typing: Any, length: Any, x: Any) -> Any:
+    """The same, of x's type."""
+    if not isinstance(length, types.Literal):
+        return None
+    return types.CPointer(x)(length, x), _shared(x, length)  # type: ignore[attr-defined]
 
 
 @intrinsic
@@ -55,6 +66,12 @@ def shuffled(typing: Any, x: Any, distance: Any) -> Any:
         return builder.load(builder.bitcast(memory, value.type.as_pointer()))
 
     return x(x, types.int64), codegen
+
+
+@compiled
+def barrier():  # type: ignore[no-untyped-def]
+    """Waits for all threads of the block; what they stored in shared memory is seen then."""
+    cuda.syncthreads()
 
 
 def functions(name: str, combine: Callable[..., Any]) -> dict[str, Any]:

@@ -241,6 +241,28 @@ def test_donated_arguments_give_their_memory() -> None:
     close(reverse(x), wanted)
 
 
+def test_a_donated_argument_that_is_read_through_a_view_later_on_is_kept() -> None:
+    def function(x):
+        v = x[::-1, ::2]
+        a = np.sort(v, axis=0)
+        return x + a[0, 0] + 1, a, np.cumsum(v, axis=0)
+
+    x = np.arange(48.0).reshape(6, 8)
+    for got, wanted in zip(nf.jit(function, donate="x")(x.copy()), function(x), strict=True):
+        close(got, wanted)
+
+
+def test_arguments_may_be_called_as_what_kernels_call() -> None:
+    def function(opaque, fold_add, local, maximum, fill_1):
+        return (
+            opaque.max(where=fold_add > 0.5, initial=-1)
+            + (local * maximum).sum()
+            + fill_1.max(where=opaque > 0.2, initial=0)
+        )
+
+    close(nf.jit(function)(X, X + 0.1, X + 0.2, X + 0.3, X + 0.4), function(X, X + 0.1, X + 0.2, X + 0.3, X + 0.4))
+
+
 def test_fastmath_is_an_option() -> None:
     x = np.random.default_rng(0).random(1000).astype("f4")
     close(nf.jit(lambda x: (x + 1) * (x - 1), fastmath=True)(x), (x + 1) * (x - 1))
@@ -269,6 +291,7 @@ def test_stages() -> None:
         "arguments": 140,
         "results": 28,
         "constants": 0,
+        "library": 0,
         "workspace": 0,
         "donated": 0,
         "peak": 168,

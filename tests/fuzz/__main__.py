@@ -23,7 +23,7 @@ PARTS = {"graph,python": 1.0, "cpu": 0.15, "cudasim": 0.01}
 
 
 def work(backends: str, count: int, seed: int, result: Path) -> None:
-    """What one worker does: a campaign, kept in the file `result`; its progress stands in `result.progress`."""
+    """What one worker does: a campaign, kept in the file `result`; how far it is, and with which program, stands in `result.progress`."""
     from tests.fuzz.campaign import run
 
     warnings.simplefilter("ignore")
@@ -36,9 +36,14 @@ def work(backends: str, count: int, seed: int, result: Path) -> None:
         seed,
         8 if simulated else 30,
         not simulated,
-        lambda done: progress.write_text(str(done)) and None,
+        lambda done, program: progress.write_text(f"{done}\n{program.reproducer()}") and None,
+        show,
     )
     result.write_bytes(pickle.dumps(campaign))
+
+
+def show(wrong: str, script: str) -> None:
+    print(f"\n# {wrong}\n{script}", flush=True)
 
 
 def campaign_of(backends: str, count: int, seed: int, workers: int) -> Campaign:
@@ -53,13 +58,15 @@ def campaign_of(backends: str, count: int, seed: int, workers: int) -> Campaign:
         ]
         while any(process.poll() is None for process, _ in running):
             time.sleep(1)
-            done = sum(_done(result) for _, result in running)
+            done = sum(int(_progress(result)[0] or 0) for _, result in running)
             print(f"\r{backends}: {done} of {count}", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         for process, result in running:
-            if process.returncode:
-                raise SystemExit(f"a worker for {backends} ended with {process.returncode}")
-            whole.add(pickle.loads(result.read_bytes()))
+            if process.returncode:  # the compiler stopped the process, say: what it had compared is lost
+                whole.findings.append((f"a worker ended with {process.returncode}", _progress(result)[1]))
+                show(*whole.findings[-1])
+            else:
+                whole.add(pickle.loads(result.read_bytes()))
     return whole
 
 
@@ -72,11 +79,13 @@ def _worker(backends: str, count: int, seed: int, result: Path) -> subprocess.Po
     )
 
 
-def _done(result: Path) -> int:
+def _progress(result: Path) -> tuple[str, str]:
+    """How many programs a worker has compared, and the one that it is at."""
     try:
-        return int(result.with_suffix(".progress").read_text() or 0)
-    except (OSError, ValueError):
-        return 0
+        done, _, program = result.with_suffix(".progress").read_text().partition("\n")
+    except OSError:
+        return "", ""
+    return done, program
 
 
 def main() -> None:
@@ -98,8 +107,6 @@ def main() -> None:
         if not count or given.only not in (None, backends):
             continue
         campaign = campaign_of(backends, count, given.seed, given.workers)
-        for told, script in campaign.findings:
-            print(f"\n# {told}\n{script}")
         print(f"\n== {backends}\n{campaign.table()}\n")
         wrong += len(campaign.findings)
     raise SystemExit(1 if wrong else 0)

@@ -70,14 +70,16 @@ def run(
     seed: int,
     most: int = 30,
     long: bool = True,
-    told: Callable[[int], None] = lambda done: None,
+    told: Callable[[int, Program], None] = lambda done, program: None,
+    found: Callable[[str, str], None] = lambda wrong, script: None,
 ) -> Campaign:
-    """Draws and checks `count` programs."""
+    """Draws and checks `count` programs. `told` is called before each, with how many came to a check so far, and `found` with each finding."""
     campaign = Campaign()
     start = time.perf_counter()
     before = TALLY.programs, TALLY.statements, TALLY.dropped, TALLY.reasons.copy()
 
     def one(program: Program) -> None:
+        told(campaign.checked, program)
         try:
             wrong = check(program, backends)
         except Unsupported as refusal:
@@ -96,11 +98,11 @@ def run(
                 wrong = check(small, backends) or wrong
             except Exception as error:
                 wrong = f"{wrong} (then {error!r})"
-            if all(kind_of(told) != kind_of(wrong) or "values of" in told for told, _ in campaign.findings):
+            if all(kind_of(known) != kind_of(wrong) or "values of" in known for known, _ in campaign.findings):
                 campaign.findings.append((wrong, small.reproducer()))
+                found(*campaign.findings[-1])
             if len(campaign.findings) >= MOST_FINDINGS:
                 raise KeyboardInterrupt
-        told(campaign.checked)
 
     test = hypothesis.seed(seed)(
         hypothesis.settings(

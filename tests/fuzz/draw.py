@@ -107,7 +107,7 @@ class Drawing:
     def statement(self) -> bool:
         """Draws one and runs it; False where the program ends with it."""
         TALLY.statements += 1
-        wrong = self.chance(20)  # operands of any shape, so that NumPy raises now and then
+        wrong = self.chance(20)  # operands of any shape and kind, so that NumPy raises now and then
         for _ in range(TRIES):
             row = self.pick(GROUPS[self.pick(WEIGHTED)][1])
             try:
@@ -130,7 +130,7 @@ class Drawing:
                 warnings.simplefilter("ignore")
                 exec(text, self.scope)
         except Exception as error:
-            if wrong:
+            if wrong and not isinstance(error, SyntaxError):  # `1.sum()`
                 self.statements.append(Statement(text))
                 return False
             for name in made:
@@ -141,7 +141,7 @@ class Drawing:
             for name in made:
                 self.scope.pop(name)
             return self.drop(f"{row.text}: too large, or no array")
-        rounds = row.rounds or (row.sums and not _exact_sums(list(values.values()), row.group == "products"))
+        rounds = row.rounds or wrong or (row.sums and not _exact_sums(list(values.values()), row.group == "products"))
         exact = exact and not rounds
         self.statements.append(Statement(text, " ".join([*made, *sorted(names_in(target))]), rounds))
         for name in made:

@@ -91,6 +91,18 @@ x0 = array('f8', (3, 0)) | v1 = np.take(x0, [5], axis=0) | v1
 x0 = array('f8', (3, 0)) | v1 = np.take(x0, [1], axis=1) | v1
 x0 = array('f8', (0, 3)) | v1 = np.take(x0, [5], axis=1) | v1
 x0 = array('f8', (0, 0)); x1 = array('i8', (1,)) | v1 = np.take(x0, x1, axis=1) | v1
+x0 = array('?', (4, 4, 4), 46) | v1 = np.unwrap(x0.ravel().astype('f4')); v2 = np.nanmax(v1); v3 = np.nanmin(v1) | v2, v3
+x0 = array('f8', (2,)) | v1 = x0 * 1; v1[[False, False]] = np.ones((1, 1)) | v1
+x0 = array('f8', (2,)) | v1 = x0 * 1; v1[v1 > 0] = np.ones((1, 1)) | v1
+x0 = array('f8', (2, 3)) | v1 = x0 * 1; v1[[False, True]] = np.ones((1, 3)); v1[v1[:, 0] > 0] = np.ones((1, 3)); v1[v1 > 0, ...] = np.ones((1, 1)) | v1
+x0 = array('u2', (33,), 39) | v1 = np.linalg.norm(x0[None].astype('f4'), axis=-2); x0 ^= x0 | v1
+x0 = array('u2', (33,), 39); x1 = array('i4', (33,), 3) | v1 = x0 * 2; x0 -= x0; v2 = x1 + 3; x1 += 1; v3 = x1 * 1.5 | v1, v2, v3
+x0 = array('f4', (7,), 90); x1 = array('f8', (2, 3, 3, 3), 49, 'wild', 'reversed') | v1 = np.outer(x0, x1[None][::-1, 0, 1:, 1:, :]); v2 = np.einsum('ij->j', v1) | v2
+x0 = array('f8', (3, 4)); x1 = array('i8', (), 72) | v1 = (x0 * 2)[(x1 % 1)].T; v2 = v1[None].transpose((1, 0)) | v1, v2
+x0 = array('f8', (3, 4)); x1 = array('i8', (), 72) | v1 = x0[(x1 % 1)]; v2 = x0[0]; v3 = x0[(x1 % 2), 1:]; v4 = x0[..., x1 % 1]; v5 = x0[x1 % 1, :, None]; v6 = x0[(x1 % 2) - 2] | v1, v2, v3, v4, v5, v6
+x0 = array('f8', (3, 4)); x1 = array('i8', (), 72); x2 = array('i8', ()) | x1[...] = 1; v1 = x0[x1]; v2 = x0[x1, None]; v3 = x0[:, x1]; x0[x1] += 1 | v1, v2, v3, x0
+x0 = array('f8', (3, 4)); x1 = 2 | v1 = x0[x1]; v1 += 1; v2 = x0[x1, 1:]; v3 = x0.T[1:][x1 - 1][::-1] | v1, v2, v3
+x0 = array('f4', (3, 4), 5, 'wild'); x1 = array('f2', (2, 3), 5, 'wild') | v1 = np.fmax.reduce(x0); v2 = np.fmin.reduce(x0 * np.nan, axis=1); v3 = np.nanmax(x1, axis=1); v4 = np.fmin.reduce(x1 - np.inf, axis=0, initial=2, where=x1 > 0); v5 = np.fmax.reduce(x0 - np.inf) | v1, v2, v3, v4, v5
 """
 
 

@@ -106,7 +106,8 @@ def test_random_selections(drawn: Any, step: str, reduce: str, axis: int, keepdi
         np.asarray(wanted).dtype,
         type(wanted),
     )
-    np.testing.assert_allclose(got, wanted, rtol=1e-12)
+    # sums of float16 are rounded once, NumPy's of a sum's parts twice
+    np.testing.assert_allclose(got, wanted, rtol=1e-3 if np.asarray(wanted).dtype == np.float16 else 1e-12)
 
 
 @settings(max_examples=200)

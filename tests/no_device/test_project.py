@@ -37,7 +37,9 @@ ALLOWED = {
         "numfuse.compiler.graph",
     },
     "numfuse.compiler.kernel": {"numfuse.compiler.types", "numfuse.compiler.index", "numfuse.compiler.graph"},
+    "numfuse.compiler.schedule": {"numfuse.compiler.graph"},
     "numfuse.compiler.lower": {
+        "numfuse.compiler.schedule",
         "numfuse.compiler.types",
         "numfuse.compiler.index",
         "numfuse.compiler.ops",

@@ -143,3 +143,118 @@ def test_cuda_executable_on_a_stand_in_gpu(monkeypatch: pytest.MonkeyPatch, rng:
 def test_0d_arguments_that_are_results() -> None:
     x = np.array(0.5, "f4")
     assert nf.jit(lambda x: (np.maximum(x, x),), target="cudasim")(x)[0].shape == ()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "?", "c8"])
+@pytest.mark.parametrize("length", [1, 36, 129, 520, 1023, 1032])
+def test_rows_of_all_lengths(length: int, dtype: str, rng: np.random.Generator) -> None:
+    """Rows that are whole vectors and rows that are not: reduced, kept, read beside a vector of their length, and from a place of their own on."""
+    x = (rng.standard_normal((5, length)) * 3).astype(dtype)
+    z = (rng.standard_normal(length) * 3).astype(dtype)
+
+    def f(x, z):
+        if x.dtype.kind == "b":
+            return (x ^ x.any(1, keepdims=True)) & z, x.sum(1), x[1:].all(1)
+        shifted = x - x.mean(1, keepdims=True).astype(x.dtype)
+        return shifted * z, x.sum(1), x[1:, length // 4 :].sum(1), (x * z)[:, : length - length // 4].sum(1)
+
+    close(nf.jit(f, target="cudasim")(x, z), f(x, z))
+
+
+@pytest.mark.parametrize("size", [32_768, 32_769, 40_003, 65_538])
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
+def test_a_split_reduction_that_ends_anywhere(size: int, dtype: str, rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(size) * 3).astype(dtype)
+    result = nf.jit(lambda x: (x.sum(), x.max(), x[3:].min()), target="cudasim")(x)
+    assert abs(result[0] - x.sum(dtype="f8")) < 1e-2
+    assert result[1] == x.max() and result[2] == x[3:].min()
+
+
+@pytest.mark.parametrize("start", range(5))
+@pytest.mark.parametrize("size", [1, 6, 64, 67, 300])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "u1"])
+def test_neighbours_share_what_they_read(dtype: str, size: int, start: int, rng: np.random.Generator) -> None:
+    """Slices from any place on: whole vectors are read around them, and nothing beyond the array."""
+    x = (rng.random(size + 8) * 50).astype(dtype)
+
+    def f(x):
+        return x[start : size + start] + x[start + 2 : size + start + 2] * x[:size]
+
+    close(nf.jit(f, target="cudasim")(x), f(x))
+    y = (rng.random((3, size + 8)) * 50).astype(dtype)
+
+    def g(y):
+        return y[1:, start : size + start] + y[:-1, 4 : size + 4]
+
+    close(nf.jit(g, target="cudasim")(y), g(y))
+
+
+@pytest.mark.parametrize("shape", [(600, 33), (4112, 4), (2, 520, 34)])
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
+def test_split_columns(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(shape) * 3).astype(dtype)
+    axis = len(shape) - 2 if shape[0] < 10 else 0
+    function = nf.jit(
+        lambda x: (x.sum(axis, dtype="f8"), x.max(axis), x - x.mean(axis, keepdims=True).astype(dtype)),
+        target="cudasim",
+    )
+    assert len(function.lower(x, target="cudasim").kernels) > 2
+    result, wanted = function(x), (x.sum(axis, dtype="f8"), x.max(axis), x - x.mean(axis, keepdims=True).astype(dtype))
+    close(result, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "u1", "?", "c16"])
+@pytest.mark.parametrize("shape", [(33, 40), (8, 70), (1, 9), (64, 32)])
+def test_across_the_rows(shape: tuple[int, int], dtype: str, rng: np.random.Generator) -> None:
+    x, z = [(rng.random(shape) * 50).astype(dtype) for _ in range(2)]
+    y = (rng.random(shape[::-1]) * 50).astype(dtype)
+    close(nf.jit(lambda x, y: x.T + y, target="cudasim")(x, y), x.T + y)
+
+    def f(x, y, z):
+        return x.T * z.T + y, (y.T + z) * x
+
+    close(nf.jit(f, target="cudasim")(x, y, z), f(x, y, z))
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_across_the_rows_of_three_axes(axes: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = rng.random((9, 35, 10)).astype("f4")
+    y = rng.random(x.transpose(axes).shape).astype("f4")
+
+    def f(x, y):
+        return x.transpose(axes) + y, x[:, 1:, ::-1].transpose(axes) * 2
+
+    close(nf.jit(f, target="cudasim")(x, y), f(x, y))
+
+
+def test_arrays_may_be_called_as_the_functions_of_kernels(rng: np.random.Generator) -> None:
+    def f(block, thread, load_4, block_add):
+        return block.sum(1) + thread.max(1), load_4 * block_add
+
+    x = rng.random((3, 600)).astype("f4")
+    close(nf.jit(f, target="cudasim")(x, x, x, x), f(x, x, x, x))
+
+
+def test_copies_of_views_are_kernels(rng: np.random.Generator) -> None:
+    z = rng.random((40, 33)) + 1j * rng.random((40, 33))
+
+    def f(z):
+        return z.T.copy(), (z.T * 2).reshape(-1), z[::3, ::-1].copy(), z.imag.copy(), z.T.reshape(20, -1)
+
+    function = nf.jit(f, target="cudasim")
+    close(function(z), f(z))
+    program = function.lower(z, target="cudasim").program
+    assert not any(program.copied) and len(program.kernels) == 3
+
+
+def test_long_rows_in_one_reading(rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(32_768) * 20).astype("f4")
+    x[:20_000] = -np.inf
+
+    def f(x):
+        e = np.exp(x - x.max())
+        return e / e.sum(), x[20_000:].std()
+
+    function = nf.jit(f, target="cudasim")
+    assert len(function.lower(x, target="cudasim").kernels) <= 4
+    close(function(x), f(x))

@@ -54,7 +54,7 @@ def test_a_kernel_never_feeds_a_product_that_it_reads(rng):
     np.testing.assert_allclose(nf.jit(gradients)(*arguments), gradients(*arguments), rtol=1e-12)
 
 
-VECTOR, MATRIX, TALL = nf.spec("f4", 1000), nf.spec("f4", 64, 100), nf.spec("f4", 65536, 64)
+VECTOR, MATRIX, TALL = nf.spec("f4", 1000), nf.spec("f4", 64, 100), nf.spec("f4", 200_000, 40_000)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -63,8 +63,10 @@ def test_promised_kernels(name, target, rng):
     case = CASES[name]
     arguments = [nf.spec(a.dtype, a.shape) for a in case.arguments(case.full_size, rng)]
     steps = fused(case.function, *arguments, target=target)
-    allowed = case.cpu_kernels + (name == "squared_distance") if target is CPU else case.cuda_kernels
-    assert len([step for step in steps if step != "matmul"]) <= allowed
+    if target is CPU:  # where the two stages of a split reduction are one kernel
+        assert len(nf.jit(case.function).lower(*arguments, target="cpu").kernels) <= case.cpu_kernels
+    else:
+        assert len([step for step in steps if step != "matmul"]) <= case.cuda_kernels
     assert steps.count("matmul") == case.matmuls
 
 

@@ -190,6 +190,31 @@ def test_expand_argmax() -> None:
         np.testing.assert_array_equal(after.evaluate(x)[0], before.evaluate(x)[0])
 
 
+@pytest.mark.parametrize("op", ["argmax", "argmin"])
+def test_expand_argmax_of_a_long_axis(op: str) -> None:
+    """The first block that holds the best element is searched, and no other."""
+    length = 20_001
+    after = expand(graph(f"%x: f32[3,{length}]", "%1", f"%1: i64[3] = {op}(%x, axis=(1,))"))
+    after.check()
+    assert sum(node.op == "gather" for node in after.nodes) == 1
+    for places, values in (
+        ([(0, 0), (1, 7), (1, 9000), (2, length - 1)], (1e6, 1e6, 1e6, 1e6)),
+        ([(0, 300), (0, 9), (1, 20), (1, 19_000), (2, 4)], (np.nan, np.inf, np.inf, np.nan, -np.inf)),
+    ):
+        x = np.random.default_rng(0).standard_normal((3, length)).astype("f4")
+        x[tuple(zip(*places, strict=True))] = values
+        for sign in (1, -1):
+            np.testing.assert_array_equal(after.evaluate(sign * x)[0], getattr(np, op)(sign * x, axis=1))
+
+
+def test_expand_fmax_reduce() -> None:
+    for op, ufunc in (("fmax_reduce", np.fmax), ("fmin_reduce", np.fmin)):
+        after = expand(graph("%x: f32[4,3]", "%1", f"%1: f32[4] = {op}(%x, axis=(1,))"))
+        after.check()
+        x = np.array([[1, np.nan, 2], [np.nan] * 3, [-np.inf, np.nan, -np.inf], [np.inf] * 3], "f4")
+        np.testing.assert_array_equal(after.evaluate(x)[0], ufunc.reduce(x, axis=1))
+
+
 def test_expand_product_of_a_computed_matrix_and_a_vector() -> None:
     before = graph("%x: f64[3,4], %v: f64[4,1]", "%2", "%1: f64[3,4] = exp(%x)", "%2: f64[3,1] = matmul(%1, %v)")
     after = expand(before)
@@ -211,3 +236,30 @@ def test_split() -> None:
         """,
     )
     assert split(before, few=2).nodes == before.nodes, "as many results as keep the device busy"
+
+
+def test_split_of_columns() -> None:
+    """Where columns are few, rows are cut into blocks; very few columns are taken together until they are as many as a warp's threads."""
+    before = graph("%x: f32[2,3000,40]", "%1", "%1: f32[2,40] = max(%x, axis=(1,))")
+    check(
+        before,
+        split(before, few=8, few_columns=1000),
+        """
+        %1: f32[2,8,40] = max(%x, axis=(1,), block=384)
+        %2: f32[2,40] = max(%1, axis=(1,))
+        """,
+    )
+    assert split(before, few=8).nodes == before.nodes, "the target sums columns well enough"
+    assert split(before, few=8, few_columns=80).nodes == before.nodes, "as many columns as keep the device busy"
+    few = graph("%x: i64[80,100,4]", "%1", "%1: i64[4] = sum(%x, axis=(0, 1))")
+    check(
+        few,
+        split(few, few=8, few_columns=1000),
+        """
+        %1: i64[1,1000,32] = reshape(%x, shape=(1, 1000, 32))
+        %2: i64[1,3,32] = sum(%1, axis=(1,), block=384)
+        %3: i64[1,24,4] = reshape(%2, shape=(1, 24, 4))
+        %4: i64[1,4] = sum(%3, axis=(1,))
+        %5: i64[4] = reshape(%4, shape=(4,))
+        """,
+    )

@@ -1,0 +1,48 @@
+"""Copies of views become kernels, for targets whose memory copies do not know strides.
+
+A result that is a view of an argument is copied, and so is one that is reshaped against its order in memory. Written as an `astype` to the same
+dtype the copy is a kernel, fused with what makes the array; the reshape is a view again.
+"""
+
+from __future__ import annotations
+
+from numfuse.compiler.graph import Graph, Node, make
+from numfuse.compiler.ops import operator
+
+
+def contiguous(graph: Graph) -> Graph:
+    added: list[Node] = []
+
+    def in_order(node: Node) -> Node:
+        copied = make("astype", (node,), node.where, dtype=node.dtype)
+        added.append(copied)
+        return copied
+
+    def result(node: Node) -> Node:
+        if not _moved(node):
+            return node
+        if node.op == "reshape":
+            reshaped = make("reshape", (in_order(node.inputs[0]),), node.where, shape=node.shape)
+            added.append(reshaped)
+            return reshaped
+        return in_order(node) if _origin(node).op == "input" else node
+
+    outputs = {node: result(node) for node in dict.fromkeys(graph.outputs)}
+    if not added:
+        return graph
+    return Graph(graph.name, graph.inputs, [*graph.nodes, *added], [outputs[node] for node in graph.outputs])
+
+
+def _moved(node: Node) -> bool:
+    """Whether a view has its elements in another order than the memory that it is a view of, or leaves some out."""
+    while operator(node.op).kind == "view":
+        if node.op != "reshape":
+            return True
+        (node,) = node.inputs
+    return False
+
+
+def _origin(node: Node) -> Node:
+    while operator(node.op).kind == "view":
+        (node,) = node.inputs
+    return node

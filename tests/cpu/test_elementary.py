@@ -1,0 +1,38 @@
+"""exp and log of float32 that stand in the kernels, against float64, over float32 numbers of every size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+
+BITS = np.concatenate([np.arange(k, 2**32, 4099, dtype=np.uint32) for k in (0, 2048)])
+SPECIAL = np.array(
+    [0.0, -0.0, 1.0, np.inf, -np.inf, np.nan, 1e-45, 1.1754942e-38, 3.4028235e38, 88.72284, -103.97], "f4"
+)
+
+
+@pytest.mark.parametrize("function", [np.exp, np.log])
+def test_within_a_unit_in_the_last_place(function: Callable[..., Any]) -> None:
+    x = np.concatenate([BITS.view("f4"), SPECIAL])
+    with np.errstate(all="ignore"):
+        got, exact = nf.jit(lambda x: function(x))(x), function(x.astype("f8"))
+        wanted = exact.astype("f4")
+        finite = np.isfinite(wanted) & np.isfinite(got)
+        off = np.abs(got[finite] - exact[finite]) / np.spacing(np.abs(wanted[finite])).astype("f8")
+    assert off.max() < 1.05
+    odd = ~finite
+    overflow = np.float32(3.4028235e38)  # the largest number and infinity are one unit apart
+    np.testing.assert_array_equal(np.clip(got[odd], -overflow, overflow), np.clip(wanted[odd], -overflow, overflow))
+
+
+def test_exact_where_numpy_is() -> None:
+    x = np.array([0.0, -0.0, np.inf, -np.inf], "f4")
+    np.testing.assert_array_equal(nf.jit(lambda x: np.exp(x))(x), [1, 1, np.inf, 0])
+    y = np.array([1.0, 0.0, -0.0, np.inf], "f4")
+    np.testing.assert_array_equal(nf.jit(lambda y: np.log(y))(y), [0, -np.inf, -np.inf, np.inf])
+    assert np.isnan(nf.jit(lambda y: np.log(-y))(y[:1]))
