@@ -59,8 +59,8 @@ def machine_key() -> str:
 
 
 def kernel_address(source: Source, fastmath: bool) -> int:
-    """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now."""
-    key = hashlib.sha256(f"cpu|{fastmath}|{source.code}|{source.signature}|{machine_key()}".encode()).hexdigest()
+    """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now. Its name does not matter."""
+    key = hashlib.sha256(f"cpu|{fastmath}|{source.nameless}|{source.signature}|{machine_key()}".encode()).hexdigest()
     address = _loaded.get(key)
     if address is not None:
         log.message("cache", f"hit {source.name} {key[:12]} in this process")
@@ -91,6 +91,7 @@ class Executable:
     def __init__(self, program: Program, fastmath: bool = False) -> None:
         self.program = program
         self.fastmath = fastmath
+        self.addresses: dict[int, int] = {}
         self.results = list(zip(program.results, program.copied, strict=True))
         self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
@@ -114,7 +115,7 @@ class Executable:
         for place, step in enumerate(program.steps):
             if step not in self.lasting_views:
                 first = len(self.runs)
-                self.runs += self._runs(step, fastmath)
+                self.runs += self._runs(step)
                 if isinstance(step, KernelStep):
                     self.launches.append((first, len(self.runs)))
                 self.runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
@@ -181,7 +182,7 @@ class Executable:
         if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
             return None
         return entry(
-            kernel_address(phase.source, self.fastmath),
+            self._address(phase.source),
             phase.extents["count"],
             specs,
             order,
@@ -216,9 +217,15 @@ class Executable:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _runs(self, step: KernelStep | LibraryStep | ViewStep, fastmath: bool) -> list[Run]:
+    def _address(self, source: Source) -> int:
+        """Where the kernel's machine code is. Kernels run many times in a program, and are looked up once."""
+        if id(source) not in self.addresses:
+            self.addresses[id(source)] = kernel_address(source, self.fastmath)
+        return self.addresses[id(source)]
+
+    def _runs(self, step: KernelStep | LibraryStep | ViewStep) -> list[Run]:
         if isinstance(step, KernelStep):
-            return [phase_run(step.kernel, phase, fastmath) for phase in step.kernel.phases]
+            return [phase_run(step.kernel, phase, self._address(phase.source)) for phase in step.kernel.phases]
         if isinstance(step, ViewStep):
             return [view_run(step)]
         return [library_run(step)]
@@ -247,9 +254,8 @@ def byte_offsets(phase: Phase) -> list[int]:
     ]
 
 
-def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
+def phase_run(kernel: LoweredKernel, phase: Phase, address: int) -> Run:
     """Launches one phase, on one thread or on all of them."""
-    address = kernel_address(phase.source, fastmath)
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
     seconds = seconds_of(phase)
     each = kernel.schedule.pieces
