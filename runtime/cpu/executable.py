@@ -7,8 +7,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ from numfuse.compiler.lower.program import (
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
-from numfuse.runtime.cache import disk_cache, versions
+from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
 from numfuse.runtime.cpu.results import allocator
@@ -48,19 +46,11 @@ HELD_SECONDS = 20e-6
 _loaded: dict[str, int] = {}
 
 
-@cache
-def machine_key() -> str:
-    """What compiled code depends on, beside its source: versions and the processor."""
-    import llvmlite.binding as llvm
-
-    features = llvm.get_host_cpu_features().flatten() + ("" if native.vector_library() else "-libmvec")
-    packages = versions(("numba", "llvmlite"), Path(__file__).parent)
-    return "|".join([packages, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
-
-
 def kernel_address(source: Source, fastmath: bool) -> int:
     """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now. Its name does not matter."""
-    key = hashlib.sha256(f"cpu|{fastmath}|{source.nameless}|{source.signature}|{machine_key()}".encode()).hexdigest()
+    key = hashlib.sha256(
+        f"cpu|{fastmath}|{source.nameless}|{source.signature}|{native.machine_key()}".encode()
+    ).hexdigest()
     address = _loaded.get(key)
     if address is not None:
         log.message("cache", f"hit {source.name} {key[:12]} in this process")
