@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
-from numfuse.compiler.lower.plan import lower
+from numfuse.compiler.lower.plan import lower, most_alive
 from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
@@ -102,8 +102,8 @@ class Lowered:
         return explain_text(self)
 
     def memory_analysis(self) -> dict[str, int]:
-        """Bytes of the `arguments`, `results` and `constants`, of the arrays that `library` calls make (on the CPU; results among them), of the
-        `workspace` that other intermediates share, of results in `donated` arguments (which count once), and the `peak` of all of them."""
+        """Bytes of the `arguments`, `results` and `constants`, of the arrays that `library` calls make, as many as are there at once (on the CPU; results
+        among them), of the `workspace` that other intermediates share, of results in `donated` arguments (which count once), and the `peak` of all."""
         program = self.program
         size = {
             place: sum(value.nbytes for value in program.values if value.place == kind)
@@ -114,6 +114,7 @@ class Lowered:
                 ("library", "library"),
             )
         }
+        size["library"] = most_alive(program, "library")
         size["workspace"] = program.workspace
         size["donated"] = sum(program.values[result].nbytes for result in program.donated)
         size["peak"] = sum(size.values()) - 2 * size["donated"]

@@ -155,7 +155,7 @@ def plan(lifetimes: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
         offsets, total = _placed(buffers, sorted(range(len(buffers)), key=turn))
         if best is None or total < best[1]:
             best = offsets, total
-        if best[1] <= NEAR * _needed(lifetimes):
+        if best[1] <= NEAR * needed(lifetimes):
             break
     assert best is not None
     return best
@@ -167,12 +167,12 @@ def _rounded(size: int) -> int:
     return -(-size // unit) * unit
 
 
-def _needed(lifetimes: Sequence[tuple[int, int, int]]) -> int:
+def needed(lifetimes: Sequence[tuple[int, int, int]]) -> int:
     """The bytes that are alive at the same time, at most."""
     changes: dict[int, int] = {}
     for size, first, last in lifetimes:
-        changes[first] = changes.get(first, 0) + _aligned(size)
-        changes[last + 1] = changes.get(last + 1, 0) - _aligned(size)
+        changes[first] = changes.get(first, 0) + size
+        changes[last + 1] = changes.get(last + 1, 0) - size
     return max(itertools.accumulate(change for _, change in sorted(changes.items())), default=0)
 
 

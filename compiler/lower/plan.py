@@ -10,6 +10,7 @@ from numfuse.compiler.lower.program import (
     Layout,
     LibraryStep,
     Lowering,
+    Place,
     PrintKernel,
     Program,
     Step,
@@ -33,10 +34,10 @@ def lower(
     """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
     makes is taken as it is, and needs no place of its own."""
     program = Lowering(graph, layouts, print_kernel, takes_arrays, schedules).run()
-    made = {n: value.nbytes for n, value in enumerate(program.values) if value.place in ("workspace", "library")}
     origin = _origins(program)
+    passing = {n: value.nbytes for n, value in enumerate(program.values) if value.place in ("workspace", "library")}
     kept = {origin.get(number, number) for number in program.results}
-    order = memory.order([_access(program, step, origin) for step in program.steps], made, kept)
+    order = memory.order([_access(program, step, origin) for step in program.steps], passing, kept)
     program.steps = [program.steps[place] for place in order]
     program.workspace = _placed(program)
     return program
@@ -75,8 +76,17 @@ def _access(program: Program, step: Step, origin: dict[int, int]) -> memory.Acce
 def _placed(program: Program) -> int:
     """Gives each intermediate its place in the workspace; returns the size of that, in bytes."""
     first, last = lifetimes(program)
-    used = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
-    offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in used])
-    for number, offset in zip(used, offsets, strict=True):
+    kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
+    offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
+    for number, offset in zip(kept, offsets, strict=True):
         program.values[number].number = offset
     return size
+
+
+def most_alive(program: Program, place: Place) -> int:
+    """The most bytes of values in this place that are there at once."""
+    first, last = lifetimes(program)
+    values = [
+        (number, value) for number, value in enumerate(program.values) if value.place == place and number in first
+    ]
+    return memory.needed([(value.nbytes, first[number], last[number]) for number, value in values])

@@ -5,13 +5,17 @@ The split lets a process with a warm cache run without importing Numba: an objec
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
+from numfuse.runtime.cache import disk_cache, versions
 
 _lock = threading.Lock()
 _engine: Any = None
@@ -61,12 +65,19 @@ def load(compiled: bytes) -> int:
 
 
 def load_ir(text: str, *names: str) -> list[int]:
-    """The addresses of functions in LLVM IR."""
+    """The addresses of the functions `names` in LLVM IR. Their machine code is in the disk cache from then on."""
+    key = hashlib.sha256(f"llvm|{text}|{machine_key()}".encode()).hexdigest()
+    cache = disk_cache()
+    code = cache.load(key)
+    if code is not None:
+        with contextlib.suppress(OSError, RuntimeError):
+            return _load_object(code, *names)
     import llvmlite.binding as llvm
 
     _execution_engine()
-    module = llvm.parse_assembly(text)
-    return _load_object(_machine.emit_object(module), *names)
+    code = _machine.emit_object(llvm.parse_assembly(text))
+    cache.store(key, code, names[0], "cpu")
+    return _load_object(code, *names)
 
 
 def _load_object(code: bytes, *symbols: str) -> list[int]:
@@ -80,6 +91,16 @@ def _load_object(code: bytes, *symbols: str) -> list[int]:
     if not all(addresses):
         raise OSError("the object code has no kernel in it")
     return addresses
+
+
+@functools.cache
+def machine_key() -> str:
+    """What compiled code depends on, beside its source: versions and the processor."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features().flatten() + ("" if vector_library() else "-libmvec")
+    packages = versions(("numba", "llvmlite"), Path(__file__).parent)
+    return "|".join([packages, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
 
 
 @functools.cache

@@ -96,13 +96,11 @@ def _handler() -> Any:
         _IR, *(f"numfuse_{name}" for name in ("malloc", "calloc", "realloc", "free"))
     )
     handler = _Handler(b"numfuse", 1, _Allocator(ctypes.addressof(kept), malloc, calloc, realloc, free))
-    _alive.extend((kept, handler))
+    for lasting in (kept, handler):  # arrays that die after this module point to them
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(lasting))
     capsule = new(ctypes.addressof(handler), _NAME, None)
     return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[_SET_HANDLER] or 0), capsule, default
 
-
-_alive: list[Any] = []
-"""What arrays point to that may outlive all else: it is never freed."""
 
 _SYSTEM = _Kept.system.offset
 _FIRST = _Kept.blocks.offset
