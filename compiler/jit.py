@@ -374,6 +374,12 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 
 def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Calls a compiled function as the traced one is called, after checking that the arguments are of its kind."""
+    leaves = checked_leaves(compiled, args, kwargs)
+    return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])
+
+
+def checked_leaves(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The leaves of a call. Raises TypeError where they are not of the kind that it was compiled for."""
     leaves, names, tree = JitFunction(compiled.traced.function, compiled.traced.options)._flatten(args, kwargs)
     leaves = [known_array(leaf) for leaf in leaves]
     expected = compiled.traced.leaves
@@ -385,4 +391,4 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
             raise TypeError(
                 f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
             )
-    return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])
+    return leaves

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph
@@ -23,6 +23,9 @@ from numfuse.passes.fuse import Fuser
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import Device, default_target, device_for
+
+if TYPE_CHECKING:
+    from numfuse.compiler.roofline import Roofline
 
 
 class Kernel:
@@ -234,6 +237,19 @@ class Compiled:
     def memory_analysis(self) -> dict[str, int]:
         """As `Lowered.memory_analysis`."""
         return self.lowered.memory_analysis()
+
+    def roofline(self, *args: Any, **kwargs: Any) -> Roofline:
+        """Runs the kernels on copies of these arguments, and tells for each its bytes and work, what bounds it, how long that takes on this
+        machine at least, and how long it took. Raises TypeError where an argument is not as it was traced, or the device is not here.
+
+        >>> print(f.lower(x).compile().roofline(x))  # doctest: +SKIP
+        kernel   MB  Mflop  bound by  at least    took  of the bound
+        softmax  33.6   113  memory     755 us  911 us           83%
+        """
+        from numfuse.compiler.jit import checked_leaves
+        from numfuse.compiler.roofline import measured
+
+        return measured(self.lowered, checked_leaves(self, args, kwargs))
 
     # -- calling it --------------------------------------------------------------------------------------------------
 

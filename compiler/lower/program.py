@@ -62,6 +62,8 @@ class Phase:
     """For each argument, the element at which the pointer starts."""
     nbytes: int
     """Bytes read and written, each array counted once."""
+    written: int
+    """Those of them that are written."""
     flops: int
     in_place: frozenset[tuple[int, int]] = frozenset()
     """Pairs of values (one read, one written) that may be the same memory."""
@@ -81,6 +83,11 @@ class LoweredKernel:
     def nbytes(self) -> int:
         """Bytes read and written, each array counted once a phase."""
         return sum(phase.nbytes for phase in self.phases)
+
+    @property
+    def written(self) -> int:
+        """Those of these bytes that are written, each element once."""
+        return sum(phase.written for phase in self.phases)
 
     @property
     def flops(self) -> int:
@@ -169,12 +176,13 @@ class Launch:
     parameters: list[tuple[int, int]]
     in_place: frozenset[tuple[int, int]]
     nbytes: int
+    written: int
 
     def phase(self, places: Sequence[int], flops: int) -> Phase:
         values = [places[place] for place, _ in self.parameters]
         offsets = [start for _, start in self.parameters]
         pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
-        return Phase(self.source, self.extents, values, offsets, self.nbytes, flops, pairs)
+        return Phase(self.source, self.extents, values, offsets, self.nbytes, self.written, flops, pairs)
 
 
 PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], tuple[Kernel, Source, dict[str, int]]]
@@ -312,7 +320,7 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes)
+            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes, kernel.written)
             self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 
