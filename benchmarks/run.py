@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import measure
 from libraries import ON_CPU, Library, NotForThis, Numpy, opened
+from plot import draw
 from rows import ROWS, Arrays, Row, rows_named
 
 EXAMPLES = """examples:
@@ -26,6 +31,9 @@ not counted, and as many calls as take about 20 ms. Arguments lie in the library
 The factor is NumPy's time by the library's. JAX is `jax.jit` with 64-bit types, torch is `torch.compile`; all have their usual number of
 threads. numexpr runs the elementwise rows only. Its literals are given as float32 in float32 rows, and its two results of one function are
 two expressions.
+"""
+FIRST = """
+From the function to its first result in this process, with empty caches: tracing, compiling and one call. The first row has what a library does once.
 """
 
 
@@ -62,12 +70,13 @@ def run_row(row: Row, libraries: Sequence[Library], rounds: int, patience: float
     plain = Numpy()
     expected = plain.read(plain.prepare(row, arrays)())
     runners: dict[str, measure.Runner] = {}
+    firsts: dict[str, float] = {}
     errors: dict[str, float] = {}
     left_out: dict[str, str] = {}
     failed: dict[str, str] = {}
     for library in libraries:
         try:
-            call, errors[library.name] = _checked(library, row, arrays, expected)
+            call, firsts[library.name], errors[library.name] = _checked(library, row, arrays, expected)
             runners[library.name] = measure.Runner(call, measure.host_clock)
         except NotForThis as reason:
             left_out[library.name] = str(reason)
@@ -80,6 +89,7 @@ def run_row(row: Row, libraries: Sequence[Library], rounds: int, patience: float
         "name": row.name,
         "title": row.label(),
         "seconds": timings,
+        "first_seconds": firsts,
         "factor": {name: baseline / timing.median for name, timing in timings.items() if name != "numpy"},
         "difference": errors,
         "others_share_of_a_core": measured.others,
@@ -89,9 +99,13 @@ def run_row(row: Row, libraries: Sequence[Library], rounds: int, patience: float
     }
 
 
-def _checked(library: Library, row: Row, arrays: Arrays, expected: list[Any]) -> tuple[Any, float]:
+def _checked(library: Library, row: Row, arrays: Arrays, expected: list[Any]) -> tuple[Any, float, float]:
+    """A call, how long it took until its first result, and how far that is from what is expected."""
+    start = time.perf_counter()
     call = library.waiting(library.prepare(row, arrays))
-    return call, measure.check(library.read(call()), expected, row.rtol, row.atol)
+    result = call()
+    first = time.perf_counter() - start
+    return call, first, measure.check(library.read(result), expected, row.rtol, row.atol)
 
 
 def report(rows: Sequence[dict[str, Any]], libraries: Sequence[Library], missing: dict[str, str]) -> dict[str, Any]:
@@ -136,6 +150,18 @@ def cells(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["", *names], [*lines, mean]
 
 
+def first_cells(told: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The table of first calls, and the medians over the rows."""
+    names = [name for name in told["libraries"] if name != "numpy"]
+    lines = []
+    for row in told["rows"]:
+        firsts = row["first_seconds"]
+        lines.append([row["title"], *[measure.time_text(firsts[n]) if n in firsts else "-" for n in names]])
+    middle = [[row["first_seconds"][n] for row in told["rows"] if n in row["first_seconds"]] for n in names]
+    lines.append(["median", *[measure.time_text(statistics.median(times)) if times else "-" for times in middle]])
+    return ["first call", *names], lines
+
+
 def quiet_text(rows: Sequence[dict[str, Any]]) -> str:
     """What other processes did meanwhile."""
     disturbed = [row["title"] for row in rows if row["others_share_of_a_core"] > measure.QUIET]
@@ -154,6 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if unknown
             else "--repeat is at least 1"
         )
+    caches = tempfile.TemporaryDirectory()  # first calls are to compile
+    os.environ |= {"NUMFUSE_CACHE_DIR": f"{caches.name}/numfuse", "TORCHINDUCTOR_CACHE_DIR": f"{caches.name}/torch"}
     libraries, missing = opened(
         ON_CPU, ["numpy", "numfuse", *[name for name in peers if name not in ("numpy", "numfuse")]]
     )
@@ -171,8 +199,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"\nWithout {name}: {why}." for name, why in missing.items()
     )
     notes += "".join(f"\n\nFailed: {fault}" for fault in faults)
-    text = measure.heading("CPU benchmarks", told["machine"], told["versions"])
-    paths = measure.write_results(options.out, "cpu", told, f"{text}\n\n{measure.markdown(headings, lines)}\n{notes}")
+    text = f"{measure.heading('CPU benchmarks', told['machine'], told['versions'])}\n\n{measure.markdown(headings, lines)}\n{notes}"
+    text += f"\n\n{measure.markdown(*first_cells(told))}\n{FIRST}"
+    paths = measure.write_results(options.out, "cpu", told, text)
+    try:
+        draw(told, options.out / "cpu.svg")
+        paths.append(options.out / "cpu.svg")
+    except ImportError as error:
+        measure.progress(f"no plot: {error}")
     print("\n" + "\n".join([*faults, *[f"written: {path}" for path in paths]]))
     return 1 if faults else 0
 

@@ -14,10 +14,11 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
 from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
+from numfuse.compiler.leaves import Leaf, flatten_call, labels_of, leaf_of, owners_of
 from numfuse.compiler.lowered import Compiled, Lowered
 from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.signatures import Signature, history, why_new
-from numfuse.compiler.staged import Leaf, Traced, flatten_call, labels_of, leaf_of, owners_of, trace_function
+from numfuse.compiler.staged import Traced, trace_function
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import TracedValueError, TraceError
 from numfuse.compiler.trace.random import Stream
@@ -373,6 +374,12 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 
 def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Calls a compiled function as the traced one is called, after checking that the arguments are of its kind."""
+    leaves = checked_leaves(compiled, args, kwargs)
+    return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])
+
+
+def checked_leaves(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The leaves of a call. Raises TypeError where they are not of the kind that it was compiled for."""
     leaves, names, tree = JitFunction(compiled.traced.function, compiled.traced.options)._flatten(args, kwargs)
     leaves = [known_array(leaf) for leaf in leaves]
     expected = compiled.traced.leaves
@@ -384,4 +391,4 @@ def call_compiled(compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, A
             raise TypeError(
                 f"argument {name!r} is {given.spec}; the function was compiled for {kind.spec} of another layout or kind"
             )
-    return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])
+    return leaves

@@ -251,11 +251,21 @@ class Kernel:
     @property
     def nbytes(self) -> int:
         """Bytes read and written, as far as arrays are touched at all; each element is counted once."""
+        return self._moved([True, False])
+
+    @property
+    def written(self) -> int:
+        """Those of these bytes that are written."""
+        return self._moved([True])
+
+    def _moved(self, outputs: list[bool]) -> int:
         touched: dict[tuple[int, frozenset[tuple[Atom, int]]], int] = {}
         whole: dict[int, int] = {}
         places = [place for place, _ in self.parameters]
         array = dict(zip(self.buffers, places, strict=True))
         for buffer, index in self.accesses:
+            if buffer.output not in outputs:
+                continue
             key = array[buffer], frozenset(index.terms)
             touched[key] = size_of([axis.extent for axis in index.axes]) * buffer.dtype.itemsize
             whole[array[buffer]] = size_of(buffer.shape) * buffer.dtype.itemsize

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.staged import Leaf
+from numfuse.compiler.leaves import Leaf
 from numfuse.compiler.tree import Tree
 from numfuse.compiler.types import type_text
 

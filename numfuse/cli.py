@@ -16,6 +16,7 @@ DUMP_EXAMPLES = """examples:
   numfuse dump model.py:gelu --arg 'x=f32[1000000]'
   numfuse dump model.py:softmax --arg 'x=f32[4096,1024]' --stage kernels --target cuda --arch sm_90
   numfuse dump model.py:softmax --arg 'x=f32[64,64]' --stage optimized --pass simplify
+  numfuse dump model.py:softmax --arg 'x=f32[4096,1024]' --stage roofline    (runs it on random numbers: bytes, bound, time)
   numfuse dump model.py:step --arg 'x=f64[100]' --arg 'dt=0.1' --stage fused --format dot | dot -Tsvg > step.svg
 """
 COMPILE_EXAMPLES = """examples:

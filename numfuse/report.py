@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from numfuse.compiler.ahead import compile_ahead
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.interchange import graph_as_dot, graph_as_json
@@ -25,10 +27,10 @@ from numfuse.compiler.jit import JitFunction, jit
 from numfuse.compiler.lowered import Lowered
 from numfuse.compiler.pipeline import Trail, optimize
 from numfuse.compiler.targets import find_target
-from numfuse.compiler.types import parse_spec
+from numfuse.compiler.types import Spec, parse_spec
 from numfuse.runtime.cache import disk_cache
 
-STAGES = ("traced", "optimized", "fused", "kernels", "ptx")
+STAGES = ("traced", "optimized", "fused", "kernels", "ptx", "roofline")
 
 
 class UsageError(Exception):
@@ -42,11 +44,14 @@ def dump(options: argparse.Namespace) -> str:
     """The stage that was asked for."""
     if options.stage == "ptx" and options.target != "cuda":
         raise UsageError("--stage ptx is for --target cuda")
+    if options.stage == "roofline" and options.format != "text":
+        raise UsageError("--stage roofline is a table: it has no other --format than text")
     if options.format == "dot" and options.stage in ("kernels", "ptx") and options.after is None:
         raise UsageError(f"--format dot is for graphs: --stage traced, optimized or fused, not {options.stage}")
     check_arch(options)
     function = find_function(options.function)
-    traced = function.trace(**arguments_of(function, options.arg))
+    arguments = arguments_of(function, options.arg)
+    traced = function.trace(**arguments)
     if options.after is not None:
         return graph_text(optimize(traced.graph, find_target(options.target), last=options.after), options.format)
     if options.stage == "traced":
@@ -58,9 +63,21 @@ def dump(options: argparse.Namespace) -> str:
     lowered = traced.lower(target=options.target, arch=options.arch)
     if options.stage == "fused":
         return graph_text(lowered.graph, options.format)
+    if options.stage == "roofline":
+        return str(lowered.compile().roofline(**{name: drawn(value) for name, value in arguments.items()}))
     if options.stage == "ptx":
         return ptx_text(lowered, options.format)
     return kernels_json(lowered) if options.format == "json" else lowered.as_text()
+
+
+def drawn(value: Any) -> Any:
+    """An argument of that type: floats between 0.5 and 1.5, integers and bools 0 and 1; values as they are."""
+    if not isinstance(value, Spec):
+        return value
+    rng = np.random.default_rng(0)
+    if value.dtype.kind in "biu":
+        return rng.integers(0, 2, value.shape).astype(value.dtype)
+    return (rng.random(value.shape) + 0.5).astype(value.dtype)
 
 
 def check_arch(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
@@ -113,7 +114,7 @@ def _whole(node: Node, partial: Node, emit: Emit) -> Node:
 
 
 def _sum(node: Node, blocks: Blocks, emit: Emit) -> Node:
-    def do(op: str, *inputs: Node, **params: object) -> Node:
+    def do(op: str, *inputs: Node, **params: Any) -> Node:
         return emit(make(op, inputs, node.where, **params))
 
     def number(value: float) -> Node:

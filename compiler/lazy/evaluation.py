@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, params_key
 from numfuse.compiler.lazy.nodes import LazyNode, heard
+from numfuse.compiler.leaves import layout_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.lowered import Lowered, lower_graph
 from numfuse.compiler.ops import operator
-from numfuse.compiler.staged import layout_of
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray
 

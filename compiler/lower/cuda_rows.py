@@ -19,6 +19,9 @@ registers. Long loops go by strides of several elements a thread, so that as man
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
+
 import numpy as np
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Store, Value
@@ -138,7 +141,7 @@ class RowPrinter(CudaPrinter):
         width = self.widths[axes]
         if width == 1:
             return self.step
-        return self.lane if self.step == "0" else f"{width} * {self.step} + {self.lane}"
+        return self.lane
 
     def keep(self, value: Value, name: str) -> None:
         self.line(f"{self.tiles[value]}[{self.place(value)}] = {to_tile(name, value.dtype)}")
@@ -190,15 +193,19 @@ class RowPrinter(CudaPrinter):
         """The loop over a thread's share of the row."""
         length, width = loop.length, self.widths[loop.axes]
         stride, share = self.team * width, self.share(loop)
-        steps = share if self.kept_values(loop) or self.reads_kept(loop) else self.steps_in_flight(loop, width)
+        keeps = bool(self.kept_values(loop)) or self.reads_kept(loop)
+        steps = share if keeps else self.steps_in_flight(loop, width)
         end = str(length)
         if loop.limit is not None:
             end = f"min({length}, {self.expressions.index(loop.limit).text})"
         if share == 1:
             self.step = "0"
         if steps == share:
-            tested = loop.limit is not None or share * stride != length
-            self.steps(loop, "", share, end if tested else "", totals)
+            tested = end if loop.limit is not None or share * stride != length else ""
+            if keeps and width > 1:
+                self.kept_share(loop, share, tested, totals)
+            else:
+                self.steps(loop, "", share, tested, totals)
             return
         chunk = stride * steps
         whole = str(length // chunk * chunk)
@@ -247,6 +254,64 @@ class RowPrinter(CudaPrinter):
         if len(axes) == 1:
             self.expressions.axis_text[axes[0].number] = named  # another loop may walk it together with others
         self.depth = opened
+
+    def kept_share(self, loop: Loop, share: int, end: str, totals: list[str]) -> None:
+        """A thread's whole share of a loop over what is kept: all vectors are loaded, then one loop takes their elements, then all are stored.
+
+        With one loop at a time, compilers put what is kept in registers for every architecture.
+        """
+        (axis,) = self.kernel.loops_over(loop.axes)
+        width, place = self.widths[loop.axes], self.axis_names[axis.number]
+        stride, lane = self.team * width, self.names.new("v")
+        named = self.expressions.axis_text[axis.number]
+        self.expressions.axis_text[axis.number] = Text(place)
+        windows = [window for window in self.windows(loop.body, axis, width) if window.count == width]
+        loaded = [(window, self.vector_tile(window.buffer, share * width)) for window in windows]
+        self.vectors = {value: f"{tile}[{lane}]" for window, tile in loaded for value in window.values}
+        stores = [s for s in loop.body.statements if isinstance(s, Store)]
+        pieces = {store: self.piece(store.buffer, store.offset, axis, width) for store in stores}
+        stored = [(s, self.vector_tile(s.buffer, share * width), pieces[s]) for s in stores if pieces[s] > 1]
+        self.vectors |= {store: f"{tile}[{lane}]" for store, tile, _ in stored}
+
+        def each(lines: Callable[[int], None]) -> None:
+            for step in range(share):
+                self.line(
+                    f"{place} = {stride * step} + {width} * {self.member}"
+                    if step
+                    else f"{place} = {width} * {self.member}"
+                )
+                with self.block(f"if {place} < {end}:") if end else nullcontext():
+                    lines(step)
+
+        def load(step: int) -> None:
+            for window, tile in loaded:
+                for at in range(0, width, window.piece):
+                    index = self.expressions.index(window.index + at).text
+                    self.line(
+                        f"load_{window.piece}({tile}, {width * step + at}, {self.buffer_names[window.buffer]}, {index})"
+                    )
+
+        def store(step: int) -> None:
+            for made, tile, piece in stored:
+                for at in range(0, width, piece):
+                    index = self.expressions.index(made.offset + at).text
+                    self.guarded(
+                        f"store_{piece}({self.buffer_names[made.buffer]}, {index}, {tile}, {width * step + at})"
+                    )
+
+        if loaded:
+            each(load)
+        self.lane = self.step = lane
+        with self.block(f"for {lane} in unrolled({share * width}):"):
+            beyond = f" + {stride} * ({lane} // {width}) + {lane} % {width}" if share > 1 else f" + {lane}"
+            self.line(f"{place} = {width} * {self.member}{beyond}")
+            with self.block(f"if {place} < {end}:") if end else nullcontext():
+                self.statements(loop.body)
+                self.gather(loop.accumulators, totals)
+        self.lane = ""
+        if stored:
+            each(store)
+        self.expressions.axis_text[axis.number] = named
 
     def reads_kept(self, loop: Loop) -> bool:
         return any(isinstance(value, Value) and value.kind == "kept" for value in loop.body.walk())
@@ -322,4 +387,5 @@ def team_for(longest: int, columns: bool, schedule: Schedule = MODEL) -> tuple[i
 def keep_on_cuda(work: int, length: int, itemsize: int, columns: bool, schedule: Schedule = MODEL) -> bool:
     """Whether to keep a value for the row's next loop: always, where it fits the thread's registers."""
     team, _ = team_for(length, columns, schedule)
-    return -(-length // team) * max(itemsize, 4) <= (KEPT_BYTES if work else KEPT_BYTES // 2)
+    most = KEPT_BYTES if work and itemsize <= 4 else KEPT_BYTES // 2  # arithmetic on wide elements takes registers too
+    return -(-length // team) * max(itemsize, 4) <= most

@@ -60,6 +60,11 @@ class Source:
         return "\n".join(line for line, _ in self.lines) + "\n"
 
     @property
+    def nameless(self) -> str:
+        """The code but for the function's name, which it does not mention."""
+        return self.code.removeprefix(f"def {self.name}")
+
+    @property
     def signature(self) -> str:
         """The parameters' types, which the code depends on but does not name."""
         return ",".join(str(parameter.dtype) for parameter in self.parameters)

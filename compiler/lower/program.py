@@ -10,12 +10,11 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel
-from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.expressions import Names
 from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
-from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedule, Schedules
+from numfuse.compiler.schedule import MODEL, Schedule, Schedules
 from numfuse.compiler.types import Shape, Spec, size_of
 
 Place = Literal["argument", "result", "workspace", "constant", "view", "library"]
@@ -63,6 +62,8 @@ class Phase:
     """For each argument, the element at which the pointer starts."""
     nbytes: int
     """Bytes read and written, each array counted once."""
+    written: int
+    """Those of them that are written."""
     flops: int
     in_place: frozenset[tuple[int, int]] = frozenset()
     """Pairs of values (one read, one written) that may be the same memory."""
@@ -82,6 +83,11 @@ class LoweredKernel:
     def nbytes(self) -> int:
         """Bytes read and written, each array counted once a phase."""
         return sum(phase.nbytes for phase in self.phases)
+
+    @property
+    def written(self) -> int:
+        """Those of these bytes that are written, each element once."""
+        return sum(phase.written for phase in self.phases)
 
     @property
     def flops(self) -> int:
@@ -170,12 +176,13 @@ class Launch:
     parameters: list[tuple[int, int]]
     in_place: frozenset[tuple[int, int]]
     nbytes: int
+    written: int
 
     def phase(self, places: Sequence[int], flops: int) -> Phase:
         values = [places[place] for place, _ in self.parameters]
         offsets = [start for _, start in self.parameters]
         pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
-        return Phase(self.source, self.extents, values, offsets, self.nbytes, flops, pairs)
+        return Phase(self.source, self.extents, values, offsets, self.nbytes, self.written, flops, pairs)
 
 
 PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], tuple[Kernel, Source, dict[str, int]]]
@@ -232,7 +239,6 @@ class Lowering:
                 self._library(node, results)
         program = Program(self.graph, self.values, self.steps, [self.number[node] for node in self.graph.outputs])
         self._check_contents(self.graph.outputs)
-        program.workspace = self._plan(program)
         program.copied = _shared(program)
         program.layouts = {self.number[node]: layout for node, layout in self.layouts.items()}
         return program
@@ -314,7 +320,7 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes)
+            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes, kernel.written)
             self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 
@@ -333,15 +339,6 @@ class Lowering:
         first = sum(stride * at for stride, at in zip(whole.strides, start, strict=True))
         shape = store.inputs[1].shape
         return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
-
-    def _plan(self, program: Program) -> int:
-        """Gives each intermediate its place in the workspace."""
-        first, last = lifetimes(program)
-        kept = [number for number, value in enumerate(program.values) if value.place == "workspace" and number in first]
-        offsets, size = memory.plan([(program.values[n].nbytes, first[n], last[n]) for n in kept])
-        for number, offset in zip(kept, offsets, strict=True):
-            program.values[number].number = offset
-        return size
 
 
 def lifetimes(program: Program) -> tuple[dict[int, int], dict[int, int]]:
@@ -424,15 +421,3 @@ def flops_of(body: Graph) -> int:
 
 def _identifier(name: str) -> str:
     return name if name.isidentifier() and not name.startswith("_") else "kernel"
-
-
-def lower(
-    graph: Graph,
-    layouts: Sequence[Layout | None],
-    print_kernel: PrintKernel,
-    takes_arrays: bool = False,
-    schedules: Schedules = AS_MODELLED,
-) -> Program:
-    """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
-    makes is taken as it is, and needs no place of its own."""
-    return Lowering(graph, layouts, print_kernel, takes_arrays, schedules).run()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,7 @@ def an_index_each(x: Any, shape: Shape, order: str) -> Any:
     return tuple([np.zeros((), np.intp) for _ in shape])
 
 
-ROWS = [
+TOTAL = [
     batched("sort", np.sort),
     batched("argsort", np.argsort),
     batched("partition", np.partition),
@@ -222,25 +223,28 @@ ROWS = [
     batched("packbits", np.packbits),
     batched("unpackbits", np.unpackbits),
     *[batched(name, of_fft(name)) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")],
+    batched("median", np.median),
+    batched("nanmedian", np.nanmedian),
+    shaped("searchsorted", np.searchsorted, lambda shapes, params: [shapes[1]]),
+    shaped("interp", lambda x, xp, fp, *ends: np.interp(x, xp, fp, *ends), as_first),
+    shaped("isin", np.isin, as_first),
+    shaped("convolve", np.convolve, correlated),
+    shaped("correlate", np.correlate, correlated),
+]  # fmt: skip
+ROWS = [
+    *[replace(one, total=True) for one in TOTAL],
     *[
         batched(name, of_linalg(name))
         for name in ("inv", "solve", "det", "slogdet", "eig", "eigvals", "eigh", "eigvalsh", "svd", "qr", "cholesky", "pinv", "matrix_rank", "cond")
     ],
     shaped("lstsq", lstsq, lstsq_shapes),
     *[quantile(name) for name in ("quantile", "nanquantile", "percentile", "nanpercentile")],
-    batched("median", np.median),
     batched("nanargmax", np.nanargmax),
     batched("nanargmin", np.nanargmin),
-    batched("nanmedian", np.nanmedian),
-    shaped("searchsorted", np.searchsorted, lambda shapes, params: [shapes[1]]),
     shaped("digitize", np.digitize, as_first),
-    shaped("interp", lambda x, xp, fp, *ends: np.interp(x, xp, fp, *ends), as_first),
-    shaped("isin", np.isin, as_first),
     shaped("polyfit", np.polyfit, polyfit_shapes, polyfit_sample),
     shaped("ravel_multi_index", lambda *index, **params: np.ravel_multi_index(index, **params), as_first, an_index),
     shaped("unravel_index", np.unravel_index, lambda shapes, params: [shapes[0]] * len(params["shape"]), an_index_each),
-    shaped("convolve", np.convolve, correlated),
-    shaped("correlate", np.correlate, correlated),
     shaped("bincount", bincount, lambda shapes, params: [(params["length"],)], lambda x, *w, length: np.bincount(x, *w)),
     shaped("histogram", histogram, histogram_shapes, histogram_sample),
     shaped("histogram2d", histogram2d, histogram2d_shapes, histogram2d_sample),

@@ -62,6 +62,8 @@ class Operator:
     """The kinds of operands each of which the result depends on whatever the others are, so that no compiler can do without it."""
     involution: bool = False
     """f(f(x)) == x."""
+    total: bool = False
+    """For library calls: there is a result for all values of the operands. Others may raise, as np.linalg.inv does, and keep their order."""
     neutral: Any = None
     """The right operand that leaves the left one unchanged in value, bit for bit and for every float."""
 

@@ -41,7 +41,7 @@ def infer_get(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shap
 
 
 ROWS = [
-    Operator(name="matmul", kind="library", reference=np.matmul, infer=infer_matmul, cost=2),
+    Operator(name="matmul", kind="library", reference=np.matmul, infer=infer_matmul, cost=2, total=True),
     Operator(
         name="fused",
         kind="structure",

@@ -5,13 +5,17 @@ The split lets a process with a warm cache run without importing Numba: an objec
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
+from numfuse.runtime.cache import disk_cache, versions
 
 _lock = threading.Lock()
 _engine: Any = None
@@ -24,37 +28,25 @@ def compile_source(source: Source, fastmath: bool = False) -> bytes:
     The function has Numba's own calling convention, `int f(void **result, void **error, int64 lo, int64 hi, pointer, ...)`: kernels give
     no result and raise nothing, so the first two are memory that nobody reads.
     """
-    compiled = _numba_function(source, fastmath)
-    return compiled.fndesc.llvm_func_name.encode() + b"\0" + compiled.library._get_compiled_object()
+    symbol, library = _compiled(source, fastmath)
+    return symbol.encode() + b"\0" + library.object_code()
 
 
 def assembly(source: Source, fastmath: bool = False) -> str:
     """The kernel's machine code as text."""
-    return _numba_function(source, fastmath).library.get_asm_str()
+    return str(_compiled(source, fastmath)[1].assembly())
 
 
-def _numba_function(source: Source, fastmath: bool) -> Any:
-    """The kernel compiled by Numba, whose import takes a fifth of a second."""
-    from numba.core import compiler, cpu, registry, types
-    from numba.core.compiler_lock import global_compiler_lock
+def _compiled(source: Source, fastmath: bool) -> Any:
+    """The kernel's symbol and module, by Numba, whose import takes a tenth of a second."""
+    from numba.core import types
     from numfuse.runtime.cpu.functions import NAMES
+    from numfuse.runtime.cpu.target import compiled
 
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
     pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]  # type: ignore[attr-defined]
-    flags = compiler.Flags()
-    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-    flags.error_model = "numpy"
-    flags.noalias = True  # no argument overlaps another: the runtime sees to it
-    flags.fastmath = cpu.FastMathOptions(fastmath)
-    with global_compiler_lock:
-        target = registry.cpu_target
-        target.typing_context.refresh()
-        target.target_context.refresh()
-        arguments = (types.int64, types.int64, *pointers)
-        return compiler.compile_extra(
-            target.typing_context, target.target_context, scope[source.name], arguments, types.void, flags, {}
-        )
+    return compiled(scope[source.name], (types.int64, types.int64, *pointers), fastmath)
 
 
 def numba_type(dtype: np.dtype | None) -> Any:
@@ -73,12 +65,19 @@ def load(compiled: bytes) -> int:
 
 
 def load_ir(text: str, *names: str) -> list[int]:
-    """The addresses of functions in LLVM IR."""
+    """The addresses of the functions `names` in LLVM IR. Their machine code is in the disk cache from then on."""
+    key = hashlib.sha256(f"llvm|{text}|{machine_key()}".encode()).hexdigest()
+    cache = disk_cache()
+    code = cache.load(key)
+    if code is not None:
+        with contextlib.suppress(OSError, RuntimeError):
+            return _load_object(code, *names)
     import llvmlite.binding as llvm
 
     _execution_engine()
-    module = llvm.parse_assembly(text)
-    return _load_object(_machine.emit_object(module), *names)
+    code = _machine.emit_object(llvm.parse_assembly(text))
+    cache.store(key, code, names[0], "cpu")
+    return _load_object(code, *names)
 
 
 def _load_object(code: bytes, *symbols: str) -> list[int]:
@@ -92,6 +91,16 @@ def _load_object(code: bytes, *symbols: str) -> list[int]:
     if not all(addresses):
         raise OSError("the object code has no kernel in it")
     return addresses
+
+
+@functools.cache
+def machine_key() -> str:
+    """What compiled code depends on, beside its source: versions and the processor."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features().flatten() + ("" if vector_library() else "-libmvec")
+    packages = versions(("numba", "llvmlite"), Path(__file__).parent)
+    return "|".join([packages, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
 
 
 @functools.cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numfuse.compiler.lower.program import LoweredKernel, Program
-from numfuse.runtime.cpu.executable import Executable, machine_key
+from numfuse.runtime.cpu.compile import machine_key
+from numfuse.runtime.cpu.executable import Executable
 from numfuse.runtime.cpu.threads import thread_count
 
 

@@ -7,8 +7,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ from numfuse.compiler.lower.program import (
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
-from numfuse.runtime.cache import disk_cache, versions
+from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
 from numfuse.runtime.cpu.results import allocator
@@ -48,19 +46,11 @@ HELD_SECONDS = 20e-6
 _loaded: dict[str, int] = {}
 
 
-@cache
-def machine_key() -> str:
-    """What compiled code depends on, beside its source: versions and the processor."""
-    import llvmlite.binding as llvm
-
-    features = llvm.get_host_cpu_features().flatten() + ("" if native.vector_library() else "-libmvec")
-    packages = versions(("numba", "llvmlite"), Path(__file__).parent)
-    return "|".join([packages, llvm.get_process_triple(), llvm.get_host_cpu_name(), features])
-
-
 def kernel_address(source: Source, fastmath: bool) -> int:
-    """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now."""
-    key = hashlib.sha256(f"cpu|{fastmath}|{source.code}|{source.signature}|{machine_key()}".encode()).hexdigest()
+    """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now. Its name does not matter."""
+    key = hashlib.sha256(
+        f"cpu|{fastmath}|{source.nameless}|{source.signature}|{native.machine_key()}".encode()
+    ).hexdigest()
     address = _loaded.get(key)
     if address is not None:
         log.message("cache", f"hit {source.name} {key[:12]} in this process")
@@ -91,6 +81,7 @@ class Executable:
     def __init__(self, program: Program, fastmath: bool = False) -> None:
         self.program = program
         self.fastmath = fastmath
+        self.addresses: dict[int, int] = {}
         self.results = list(zip(program.results, program.copied, strict=True))
         self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
@@ -114,7 +105,7 @@ class Executable:
         for place, step in enumerate(program.steps):
             if step not in self.lasting_views:
                 first = len(self.runs)
-                self.runs += self._runs(step, fastmath)
+                self.runs += self._runs(step)
                 if isinstance(step, KernelStep):
                     self.launches.append((first, len(self.runs)))
                 self.runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
@@ -181,7 +172,7 @@ class Executable:
         if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
             return None
         return entry(
-            kernel_address(phase.source, self.fastmath),
+            self._address(phase.source),
             phase.extents["count"],
             specs,
             order,
@@ -216,9 +207,15 @@ class Executable:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _runs(self, step: KernelStep | LibraryStep | ViewStep, fastmath: bool) -> list[Run]:
+    def _address(self, source: Source) -> int:
+        """Where the kernel's machine code is. Kernels run many times in a program, and are looked up once."""
+        if id(source) not in self.addresses:
+            self.addresses[id(source)] = kernel_address(source, self.fastmath)
+        return self.addresses[id(source)]
+
+    def _runs(self, step: KernelStep | LibraryStep | ViewStep) -> list[Run]:
         if isinstance(step, KernelStep):
-            return [phase_run(step.kernel, phase, fastmath) for phase in step.kernel.phases]
+            return [phase_run(step.kernel, phase, self._address(phase.source)) for phase in step.kernel.phases]
         if isinstance(step, ViewStep):
             return [view_run(step)]
         return [library_run(step)]
@@ -247,9 +244,8 @@ def byte_offsets(phase: Phase) -> list[int]:
     ]
 
 
-def phase_run(kernel: LoweredKernel, phase: Phase, fastmath: bool) -> Run:
+def phase_run(kernel: LoweredKernel, phase: Phase, address: int) -> Run:
     """Launches one phase, on one thread or on all of them."""
-    address = kernel_address(phase.source, fastmath)
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
     seconds = seconds_of(phase)
     each = kernel.schedule.pieces

@@ -12,11 +12,11 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
-import numba
 from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
 from numfuse.runtime.cpu import elementary
+from numfuse.runtime.cpu.target import helper
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define
 from numpy import (  # noqa: F401
@@ -280,5 +280,5 @@ _PRIMITIVES = {
     **_CALLS,
 }
 
-NAMES: dict[str, Any] = {**_PRIMITIVES, **define(numba.njit(error_model="numpy"), _PRIMITIVES)}
+NAMES: dict[str, Any] = {**_PRIMITIVES, **define(helper, _PRIMITIVES)}
 """What printed kernels find: every name that the operator table's code uses."""

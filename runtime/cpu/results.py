@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -50,14 +51,17 @@ class _Kept(ctypes.Structure):
 
 def allocator(shape: tuple[int, ...], dtype: np.dtype) -> Allocate:
     """A function that makes an uninitialised array."""
+    fresh = functools.partial(np.empty, shape, dtype)
     if dtype.itemsize * int(np.prod(shape, dtype=np.int64)) < LARGE or kept_bytes() == 0 or _handler() is None:
-        return functools.partial(np.empty, shape, dtype)
-    set_handler, handler = _handler()
+        return fresh
+    set_handler, handler, numpys = _handler()
 
     def allocate() -> np.ndarray:
         before = set_handler(handler)
         try:
-            return np.empty(shape, dtype)
+            if before is not numpys:  # the user has one of their own, which is to be used
+                set_handler(before)
+            return fresh()
         finally:
             set_handler(before)
 
@@ -76,11 +80,13 @@ def kept_bytes() -> int:
 
 @functools.cache
 def _handler() -> Any:
-    """NumPy's function that sets the memory handler, and our handler; None where NumPy has none as we know them."""
+    """NumPy's function that sets the memory handler, our handler and NumPy's; None where NumPy has none as we know them."""
     new, pointer = ctypes.pythonapi.PyCapsule_New, ctypes.pythonapi.PyCapsule_GetPointer
     new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    table = (ctypes.c_void_p * (_DEFAULT_HANDLER + 1)).from_address(pointer(np._core.multiarray._ARRAY_API, None))
+    table = (ctypes.c_void_p * (_DEFAULT_HANDLER + 1)).from_address(
+        pointer(importlib.import_module("numpy._core.multiarray")._ARRAY_API, None)
+    )
     default = ctypes.py_object.from_address(table[_DEFAULT_HANDLER] or 0).value
     system = _Handler.from_address(pointer(default, _NAME))
     if system.version != 1:
@@ -90,13 +96,11 @@ def _handler() -> Any:
         _IR, *(f"numfuse_{name}" for name in ("malloc", "calloc", "realloc", "free"))
     )
     handler = _Handler(b"numfuse", 1, _Allocator(ctypes.addressof(kept), malloc, calloc, realloc, free))
-    _alive.extend((kept, handler))
+    for lasting in (kept, handler):  # arrays that die after this module point to them
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(lasting))
     capsule = new(ctypes.addressof(handler), _NAME, None)
-    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[_SET_HANDLER] or 0), capsule
+    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[_SET_HANDLER] or 0), capsule, default
 
-
-_alive: list[Any] = []
-"""What arrays point to that may outlive all else: it is never freed."""
 
 _SYSTEM = _Kept.system.offset
 _FIRST = _Kept.blocks.offset

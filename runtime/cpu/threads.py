@@ -14,6 +14,7 @@ import functools
 import os
 import platform
 import threading
+from collections.abc import Callable
 
 from numfuse.runtime.cpu.compile import load_ir
 
@@ -81,7 +82,7 @@ def pool() -> Pool:
     return made
 
 
-def _serve() -> ctypes._CFuncPtr:
+def _serve() -> Callable[..., None]:
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(_code()[0])
 
 

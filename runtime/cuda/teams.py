@@ -79,9 +79,11 @@ def functions(name: str, combine: Callable[..., Any]) -> dict[str, Any]:
 
     @compiled
     def of_warp(x):  # type: ignore[no-untyped-def]
-        for distance in (16, 8, 4, 2, 1):
-            x = combine(x, shuffled(x, distance))
-        return x
+        x = combine(x, shuffled(x, 16))
+        x = combine(x, shuffled(x, 8))
+        x = combine(x, shuffled(x, 4))
+        x = combine(x, shuffled(x, 2))
+        return combine(x, shuffled(x, 1))
 
     @compiled
     def of_block(x):  # type: ignore[no-untyped-def]
@@ -91,11 +93,20 @@ def functions(name: str, combine: Callable[..., Any]) -> dict[str, Any]:
         if member % WARP == 0:
             tile[member // WARP] = x
         cuda.syncthreads()
-        total = tile[0]
-        for warp in range(1, (cuda.blockDim.x + WARP - 1) // WARP):
-            total = combine(total, tile[warp])
+        warps = cuda.blockDim.x // WARP  # a power of two
+        x = tile[member & (warps - 1)]
+        if warps > 16:
+            x = combine(x, shuffled(x, 16))
+        if warps > 8:
+            x = combine(x, shuffled(x, 8))
+        if warps > 4:
+            x = combine(x, shuffled(x, 4))
+        if warps > 2:
+            x = combine(x, shuffled(x, 2))
+        if warps > 1:
+            x = combine(x, shuffled(x, 1))
         cuda.syncthreads()
-        return total
+        return x
 
     @compiled
     def of_column(x, columns, team):  # type: ignore[no-untyped-def]

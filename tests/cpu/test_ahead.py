@@ -193,3 +193,32 @@ def test_the_log_tells_of_each_kernel(capsys: pytest.CaptureFixture[str], monkey
     nf.jit(shifted, target="cpu")(np.ones(10))
     told = capsys.readouterr().err
     assert "hit shifted" in told and "on disk" in told
+
+
+def test_kernels_of_one_code_compile_once_whatever_they_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(x: Any) -> Any:
+        return np.tanh(x) - 0.4375
+
+    def another(x: Any) -> Any:
+        return np.tanh(x) - 0.4375
+
+    nf.jit(one, target="cpu")(np.ones(10))
+    monkeypatch.setattr(native, "compile_source", None)
+    again = nf.jit(another, target="cpu")
+    np.testing.assert_allclose(again(np.ones(7)), another(np.ones(7)))
+    assert again.lower(np.ones(7)).kernels[0].name == "another"
+
+
+def test_a_kernel_that_a_program_runs_often_is_looked_up_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stepped(x: Any) -> Any:
+        for _ in range(20):
+            x[1:-1] = 0.5 * (x[2:] + x[:-2])
+        return x
+
+    monkeypatch.setenv("NUMFUSE_LOG", "cache")
+    function = nf.jit(stepped, target="cpu")
+    function(np.arange(50.0))
+    kernels = {kernel.name for kernel in function.lower(np.arange(50.0)).kernels}
+    assert len(capsys.readouterr().err.splitlines()) == len(kernels) < 20

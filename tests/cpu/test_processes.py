@@ -44,6 +44,28 @@ def test_a_warm_start_needs_no_numba(tmp_path: Path) -> None:
     )
 
 
+def test_a_warm_start_makes_no_machine_code(tmp_path: Path) -> None:
+    """Neither for kernels nor for what launches them, shares them among threads and allocates their results."""
+    refusing = """
+import llvmlite.binding as llvm
+parse = llvm.parse_assembly
+llvm.parse_assembly = lambda text: parse(text) if not text else 1 / 0
+"""
+    large = (
+        "\nx = np.random.default_rng(1).random((3000, 700)).astype('f4')\nnf.jit(f)(x)\nnf.jit(lambda y: y + 1)(x[0])"
+    )
+    assert run(PROGRAM + large, tmp_path).returncode == 0
+    done = run(refusing + PROGRAM + large, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_cold_start_needs_a_part_of_numba_alone(tmp_path: Path) -> None:
+    """Its own CPU target brings in SciPy's linear algebra and all of its array functions, at three times the cost of compiling a kernel."""
+    left_out = "('scipy.linalg', 'numba.np.arraymath', 'numba.cpython.unicode')"
+    done = run(f"{PROGRAM}\nprint([name for name in {left_out} if name in sys.modules])", tmp_path)
+    assert done.stdout.split() == ["True", "False", "[]"], done.stdout + done.stderr
+
+
 def test_corrupted_and_truncated_files_are_compiled_anew(tmp_path: Path) -> None:
     assert run(PROGRAM, tmp_path).returncode == 0
     for number, path in enumerate((tmp_path / "kernels").iterdir()):

@@ -137,6 +137,32 @@ def test_places_are_loaded_16_bytes_at_a_time() -> None:
     assert re.search(r"ld\.global\.v2\.(u64|b64)", kernel.ptx) and re.search(r"ld\.global\.f32", kernel.ptx)
 
 
+@pytest.mark.parametrize("name", ["softmax", "layer_norm"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_rows_of_any_length_stay_in_registers(name: str, dtype: str) -> None:
+    for length in (100, 512, 513, 4096, 8192, 12_288, 16_384, 32_768, 33_000, 200_000):
+        specs = [nf.spec(dtype, (4096, length)), nf.spec(dtype, (length,)), nf.spec(dtype, (length,))]
+        lowered = nf.jit(CASES[name].function).lower(
+            *specs[: 1 if name == "softmax" else 3], target="cuda", arch="sm_90"
+        )
+        for kernel in lowered.kernels:
+            assert kernel.resources["spill_bytes"] == 0 and ".local" not in kernel.ptx, length
+
+
+def test_what_is_read_across_its_rows_goes_through_shared_memory() -> None:
+    lowered = nf.jit(lambda x, y: x.T + y).lower(
+        nf.spec("f4", (1000, 2000)), nf.spec("f4", (2000, 1000)), target="cuda", arch="sm_90"
+    )
+    (kernel,) = lowered.kernels
+    assert kernel.resources["shared_bytes"] == 4 * 32 * 33 and "bar.sync" in kernel.ptx
+
+
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_slices_from_any_place_on_load_16_bytes(start: int) -> None:
+    (kernel,) = nf.jit(lambda x: x[start:] * 2).lower(nf.spec("f4", 1 << 20), target="cuda", arch="sm_90").kernels
+    assert "ld.global.v4.f32" in kernel.ptx and "st.global.v4.f32" in kernel.ptx
+
+
 def test_what_has_no_kernel_is_a_library_call() -> None:
     lowered = nf.jit(lambda z: np.exp(z) * 2).lower(nf.spec("c8", 10), target="cuda", arch="sm_90")
     assert lowered.library_calls == ["exp"] and len(lowered.kernels) == 1
