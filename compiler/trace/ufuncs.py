@@ -137,7 +137,7 @@ def call_ufunc(
     elif ufunc in PARTS:
         results = [apply(recorder, ufunc, operands, dtype, row, k) for k, row in enumerate(PARTS[ufunc])]
     elif ufunc in ROW_OF:
-        results = [apply(recorder, ufunc, operands, dtype, ROW_OF[ufunc], 0, python)]
+        results = [apply(recorder, ufunc, operands, dtype, ROW_OF[ufunc], 0, python, targets[0], casting)]
     else:
         raise UnsupportedFunction(f"np.{ufunc.__name__} is not supported")
     given = [
@@ -154,8 +154,10 @@ def apply(
     row: str,
     result: int,
     python: bool = False,
+    target: Any = None,
+    casting: str = "same_kind",
 ) -> Array:
-    """One output of an elementwise ufunc."""
+    """One output of an elementwise ufunc. `target`: where it is to be stored, which NumPy looks at before the shapes."""
     every_weak = all(operand.weak is not None for operand in operands)
     kinds = tuple([_promotes_as(operand, every_weak) for operand in operands])
     if ufunc in COMPARISONS and any(_unknown_integer(operand) for operand in operands):
@@ -163,6 +165,8 @@ def apply(
             [np.dtype("i8") if kind is int else kind for kind in kinds]
         )  # compared by value, in whatever range
     loop = resolve(ufunc, kinds, None if dtype is None else np.dtype(dtype))
+    if isinstance(target, Array):
+        check_cast(ufunc, loop[len(operands) + result], target, casting)
     try:
         nodes = tuple([cast(recorder, operand, to) for operand, to in zip(operands, loop, strict=False)])
     except OverflowError:
@@ -230,6 +234,13 @@ def targets_of(out: Any, count: int) -> tuple[Any, ...]:
     return tuple(out) if isinstance(out, tuple) else (out,)
 
 
+def check_cast(ufunc: np.ufunc, dtype: np.dtype, target: Array, casting: Any) -> None:
+    if not np.can_cast(dtype, target.dtype, casting):
+        raise TypeError(
+            f"Cannot cast ufunc '{ufunc.__name__}' output from {dtype!r} to {target.dtype!r} with casting rule '{casting}'"
+        )
+
+
 def store(
     recorder: Recorder, ufunc: np.ufunc, result: Array, target: Any, where: Any = True, casting: Any = "same_kind"
 ) -> Array:
@@ -244,10 +255,7 @@ def store(
     target = as_array(recorder, target)
     if target.scalar or target.weak is not None:
         raise TypeError("return arrays must be of ArrayType")
-    if not np.can_cast(result.dtype, target.dtype, casting):
-        raise TypeError(
-            f"Cannot cast ufunc '{ufunc.__name__}' output from {result.dtype!r} to {target.dtype!r} with casting rule '{casting}'"
-        )
+    check_cast(ufunc, result.dtype, target, casting)
     if broadcast(result.shape, target.shape) != target.shape:
         raise ValueError(
             f"non-broadcastable output operand with shape {str(target.shape).replace(' ', '')} doesn't match the broadcast shape "

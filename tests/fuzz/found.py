@@ -63,6 +63,9 @@ x0 = array('f8', (2, 2, 3)) | v1 = np.einsum('iij->ji', x0); v1[:] = 1; v2 = np.
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1, weights=x0 + 1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
+x0 = array('u4', (2, 5)); x1 = array('i8', (2, 3)) | x0 *= x1 | x0
+x0 = array('u4', (2, 5)); x1 = array('f8', (2, 3)) | np.add(x0, x1, out=x0) | x0
+x0 = array('u4', (2, 5)); x1 = array('u4', (2, 3)) | x0 *= x1 | x0
 x0 = array('f2', (33,), 71) | v1 = np.mean(x0, axis=-1, out=np.zeros((), 'f4')); v2 = np.mean(x0 * 999, out=np.zeros((), 'f2')); v3 = np.mean(x0, out=np.zeros((), 'f8')) | v1, v2, v3
 x0 = array('f8', (3,)) | v1 = np.mean(x0, out=np.zeros((), 'i8')) | v1
 x0 = array('i8', (10,)) | v1 = np.bincount(abs(x0), weights=np.ones(3), minlength=9) | x0
