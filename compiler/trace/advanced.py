@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,13 +206,17 @@ def scattered(
     return recorder.make("where", here, recorder.make("reshape", value, shape=shape), base)
 
 
-def write(array: Array, parts: list[Any], value: Any) -> None:
-    """`array[...] = value` with integer arrays among the entries."""
+def write(
+    array: Array, parts: list[Any], value: Any, one_element: Callable[[Any, Array, np.dtype], None] | None = None
+) -> None:
+    """`array[...] = value` with integer arrays among the entries. `one_element` raises the error of an array in place of a single element."""
     plan = planned(array, parts)
     recorder = array.recorder
     given = as_array(recorder, value)
     if plan.shows and is_itself(given, plan.view.storage, (*plan.view.steps, plan.step)):
         return
+    if one_element is not None and given.shape and not plan.shape:
+        one_element(value, given, array.dtype)
     node = fitted(recorder, cast(recorder, given, array.dtype), plan.shape)
     plan.view.write(scattered(recorder, plan.view.node, node, plan.places, plan.axes, plan.at))
 

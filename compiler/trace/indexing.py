@@ -50,17 +50,16 @@ def set_item(array: Array, key: Any, value: Any) -> None:
         masks.assign(array, parts, value)
         return
     if parts is not None and any(map(advanced.is_places, parts)):
-        advanced.write(array, parts, value)
+        whole = any(part is Ellipsis for part in keys)
+        advanced.write(array, parts, value, None if whole else _one_element)
         return
     given = as_array(recorder, value)
     node = cast(recorder, given, array.dtype)
     target = basic_view(array, key if parts is None else tuple(parts))
-    if isinstance(value, (list, tuple)) and not target.shape and not any(part is Ellipsis for part in keys):
-        raise ValueError("setting an array element with a sequence.")
     if advanced.is_itself(given, target.storage, target.steps):
         return
     if node.shape and not target.shape and not any(part is Ellipsis for part in keys):
-        _one_element(node.shape, given.dtype, array.dtype)
+        _one_element(value, given, array.dtype)
     while len(node.shape) > target.ndim and node.shape[0] == 1:  # NumPy drops leading axes of one element
         node = recorder.make("reshape", node, shape=node.shape[1:])
     if broadcast(node.shape, target.shape) != target.shape:
@@ -69,8 +68,11 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     target.write(broadcast_node(recorder, node, target.shape))
 
 
-def _one_element(shape: Shape, given: np.dtype, dtype: np.dtype) -> None:
-    """NumPy's error where an array is put in place of one element, which depends on its version and the dtypes."""
+def _one_element(value: Any, array: Array, dtype: np.dtype) -> None:
+    """NumPy's error where an array is put in place of one element, which depends on its version and the dtypes; a list never can."""
+    if isinstance(value, (list, tuple)):
+        raise ValueError("setting an array element with a sequence.")
+    shape, given = array.shape, array.dtype
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         np.zeros(1, dtype)[0] = np.zeros(shape, given)

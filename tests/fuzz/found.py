@@ -63,6 +63,9 @@ x0 = array('f8', (2, 2, 3)) | v1 = np.einsum('iij->ji', x0); v1[:] = 1; v2 = np.
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=1, weights=x0 + 1) | v1
 x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
+x0 = array('i8', ()); x1 = array('f8', (1,)) | x1[x0 % 1] = x1 | x1
+x0 = array('i8', ()); x1 = array('f8', (1,)) | x1[x0 % 1] = [2.0] | x1
+x0 = array('i8', ()); x1 = array('f8', (2, 3)) | x1[x0 % 1] = x1[1:]; x1[x0 % 1, ...] = 3; x1[x0 % 1, x0 % 1] = x1[1, 1] | x1
 x0 = array('u4', (2, 5)); x1 = array('i8', (2, 3)) | x0 *= x1 | x0
 x0 = array('u4', (2, 5)); x1 = array('f8', (2, 3)) | np.add(x0, x1, out=x0) | x0
 x0 = array('u4', (2, 5)); x1 = array('u4', (2, 3)) | x0 *= x1 | x0

@@ -170,7 +170,9 @@ class Operand:
         try:
             return self.among(lambda value: self.suits(value) and (self.wrong or value.shape == self.focus.shape))
         except NoFit:
-            return self.first
+            if self.wrong or self.suits(self.focus):
+                return self.first
+            raise
 
     def m(self) -> Found:
         shape = np.shape(self.focus)
