@@ -281,7 +281,17 @@ class JitFunction:
 
 
 @overload
-def jit(fn: Callable[..., Any]) -> JitFunction: ...
+def jit(
+    fn: Callable[..., Any],
+    *,
+    target: str = "auto",
+    static_argnames: str | Sequence[str] = (),
+    fastmath: bool = False,
+    donate: str | Sequence[str] = (),
+    fallback: bool = False,
+    schedule: Schedule | None = None,
+    autotune: bool | float = False,
+) -> JitFunction: ...
 
 
 @overload

@@ -12,7 +12,7 @@ from numfuse.compiler.lower import cpu, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import KernelStep, LoweredKernel, PrintKernel, Program, Step, touched
+from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, PrintKernel, Program, Step, touched
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
 from numfuse.passes.fuse import Machine
@@ -115,24 +115,21 @@ def _is_stage(node: Node) -> bool:
 
 def _follows(first: LoweredKernel, second: LoweredKernel) -> bool:
     """Whether `second` makes partial results from what `first`, two such stages, has made."""
-    written = {
-        number
-        for parameter, number in zip(first.phases[-1].source.parameters, first.phases[-1].values, strict=True)
-        if parameter.output
-    }
     stages = len(first.nodes) > 1 and _is_stage(first.nodes[0]) and _is_stage(second.node)
-    return stages and not written.isdisjoint(second.phases[0].values)
+    return stages and not _made_by(first.phases[-1]).isdisjoint(second.phases[0].values)
 
 
 def _finishes(first: LoweredKernel, second: LoweredKernel, readers: Counter[int]) -> bool:
     """Whether `second` reads the partial results of `first`, and nobody else does."""
     if not _is_stage(first.node):
         return False
-    phase = first.phases[-1]
-    partial = [
-        number for parameter, number in zip(phase.source.parameters, phase.values, strict=True) if parameter.output
-    ]
-    return all(readers[number] == 2 and number in second.phases[0].values for number in partial)
+    return all(readers[number] == 2 and number in second.phases[0].values for number in _made_by(first.phases[-1]))
+
+
+def _made_by(phase: Phase) -> set[int]:
+    """The values that a phase writes."""
+    parameters = zip(phase.source.parameters, phase.values, strict=True)
+    return {number for parameter, number in parameters if parameter.output}
 
 
 CPU = Target(

@@ -59,6 +59,8 @@ class RowPrinter(CudaPrinter):
         self.member = self.names.new("t")
         self.tiles: dict[Value, str] = {}
         self.widths = {axes: self.width_of(axes) for axes in {loop.axes for loop in kernel.loops}}
+        while schedule.team is None and self.together == 1 and self.team > 2 * WARP and self.idle(self.team // 2):
+            self.team //= 2
         self.step = ""
         self.guard = ""
 
@@ -150,6 +152,10 @@ class RowPrinter(CudaPrinter):
         return from_tile(f"{self.tiles[value]}[{self.place(value)}]", value.dtype)
 
     # -- loops -------------------------------------------------------------------------------------------------------
+
+    def idle(self, team: int) -> bool:
+        """Whether so many threads are enough to take every row at once, so that more would have nothing to do."""
+        return all(team * self.widths[loop.axes] >= loop.length for loop in self.kernel.loops)
 
     def width_of(self, axes: tuple[Axis, ...]) -> int:
         """Neighbouring elements that a thread takes of a row at once: as many in all loops over it, as they share what is kept."""

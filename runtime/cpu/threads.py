@@ -48,6 +48,7 @@ class Pool:
     def __init__(self) -> None:
         helpers = thread_count() - 1
         self.memory = ctypes.create_string_buffer(_SEATS + _SEAT * (helpers + 1) + _LINE)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.memory))  # threads look at it while the process ends, too
         self.address = -(-ctypes.addressof(self.memory) // _LINE) * _LINE
         self.starting = threading.Lock()
 

@@ -1,7 +1,7 @@
 """`make fuzz N=20000`: programs by graph evaluation and as plain Python, 3 in 20 of them as many compiled on the CPU, 1 in 100 in the simulator.
 
 Each worker is a process, with a kernel cache of its own that is gone afterwards; it draws from the seed and its number. What is wrong is
-printed as a script, cut down, and makes the exit code 1.
+printed as a script, cut down, and makes the exit code 1. Every other program is compiled by another schedule than the model's, each in turn.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from unittest import mock
 import numpy as np
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.program import Program as Lowered
+from numfuse.compiler.schedule import choices_for
 from numfuse.compiler.trace.errors import TraceError
 from numfuse.compiler.types import UnsupportedDtype
 from numfuse.runtime.cpu.device import CpuDevice
@@ -64,15 +66,21 @@ def graph_device() -> Iterator[None]:
         yield
 
 
+def schedules(backends: tuple[str, ...]) -> Iterator[nf.Schedule | None]:
+    """The model's choice and each other one in turn, for ever."""
+    forced = choices_for("cuda" if "cudasim" in backends else "cpu")
+    return itertools.cycle([choice for one in forced for choice in (None, one)])
+
+
 def raises(program: Program) -> bool:
     """Whether NumPy refuses it."""
     return outcome_of(program.function(), program.values()).error is not None
 
 
-def check(program: Program, backends: tuple[str, ...]) -> str:
-    """What is wrong with the program on one of the backends; empty where nothing is. Raises Unsupported and IllConditioned."""
+def check(program: Program, backends: tuple[str, ...], schedule: nf.Schedule | None = None) -> str:
+    """What is wrong with the program on one of the backends, by this schedule; empty where nothing is. Raises Unsupported and IllConditioned."""
     wanted = outcome_of(program.function(), program.values())
-    for backend, call in _calls(program, backends):
+    for backend, call in _calls(program, backends, schedule):
         got = outcome_of(call, program.values())
         if wanted.error is None and isinstance(got.error, (TraceError, UnsupportedDtype)):
             raise Unsupported(reason(got.error)) from got.error
@@ -84,10 +92,12 @@ def check(program: Program, backends: tuple[str, ...]) -> str:
     return ""
 
 
-def _calls(program: Program, backends: tuple[str, ...]) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _calls(
+    program: Program, backends: tuple[str, ...], schedule: nf.Schedule | None
+) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The program, jitted for each backend; compiled functions are called twice, as the second call goes another way."""
     if "graph" in backends or "python" in backends:
-        function = nf.jit(program.function(), target="cpu")
+        function = nf.jit(program.function(), target="cpu", schedule=schedule)
 
         def plainly(*arguments: Any) -> Any:
             with plain_device():
@@ -100,7 +110,7 @@ def _calls(program: Program, backends: tuple[str, ...]) -> Iterator[tuple[str, C
             yield "graph", plainly
     for backend in ("cpu", "cudasim"):
         if backend in backends:
-            compiled = nf.jit(program.function(), target=backend)
+            compiled = nf.jit(program.function(), target=backend, schedule=schedule)
             yield backend, compiled
             if backend == "cpu":
                 yield f"{backend}, second call", compiled
@@ -112,12 +122,12 @@ def reason(error: Exception) -> str:
     return line.split(";")[0].split("(")[0].strip()[:100]
 
 
-def failing(backends: tuple[str, ...], wrong: str) -> Callable[[Program], bool]:
+def failing(backends: tuple[str, ...], wrong: str, schedule: nf.Schedule | None = None) -> Callable[[Program], bool]:
     """Whether a program fails on these backends in the same way: what a program is cut down by."""
 
     def fails(program: Program) -> bool:
         try:
-            told = check(program, backends)
+            told = check(program, backends, schedule)
             return kind_of(told) == kind_of(wrong) and "NameError" not in told
         except Exception:
             return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import hypothesis
 from hypothesis import HealthCheck, Phase
 
-from tests.fuzz.backends import Unsupported, check, failing, kind_of, raises
+from tests.fuzz.backends import Unsupported, check, failing, kind_of, raises, schedules
 from tests.fuzz.draw import TALLY, programs
 from tests.fuzz.outcome import IllConditioned
 from tests.fuzz.program import Program, cut_down
@@ -78,10 +78,13 @@ def run(
     start = time.perf_counter()
     before = TALLY.programs, TALLY.statements, TALLY.dropped, TALLY.reasons.copy()
 
+    forced = schedules(backends)
+
     def one(program: Program) -> None:
+        schedule = next(forced)
         told(campaign.checked, program)
         try:
-            wrong = check(program, backends)
+            wrong = check(program, backends, schedule)
         except Unsupported as refusal:
             campaign.unsupported[str(refusal)] += 1
             campaign.refused.setdefault(str(refusal), str(refusal.__cause__))
@@ -93,11 +96,12 @@ def run(
         campaign.raising += program.wrong and raises(program)
         campaign.statements += len(program.statements)
         if wrong:
-            small = cut_down(program, failing(backends, wrong))
+            small = cut_down(program, failing(backends, wrong, schedule))
             try:
-                wrong = check(small, backends) or wrong
+                wrong = check(small, backends, schedule) or wrong
             except Exception as error:
                 wrong = f"{wrong} (then {error!r})"
+            wrong += f" [{schedule}]" if schedule is not None else ""
             if all(kind_of(known) != kind_of(wrong) or "values of" in known for known, _ in campaign.findings):
                 campaign.findings.append((wrong, small.reproducer()))
                 found(*campaign.findings[-1])

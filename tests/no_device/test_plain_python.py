@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numfuse.compiler.schedule import CPU_CHOICES
 
 import numfuse as nf
 from tests.functions import CASES, close
@@ -16,10 +17,10 @@ from tests.random_programs import compare, programs
 
 
 @settings(max_examples=300)
-@given(programs())
-def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]) -> None:
+@given(programs(), st.sampled_from([None, *CPU_CHOICES]))
+def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any], schedule: nf.Schedule | None) -> None:
     arguments, program, steps = drawn
-    traced = nf.jit(program).trace(*arguments)
+    traced = nf.jit(program, schedule=schedule).trace(*arguments)
     graph_results = traced.graph.evaluate(*[arguments[feed.leaf] for feed in traced.feeds])
     lowered = traced.lower(target="cpu")
     for stage in lowered.trail.stages:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numfuse.compiler.schedule import CUDA_CHOICES
 from numfuse.runtime.cuda.array import DeviceArray
 
 import numfuse as nf
@@ -77,11 +79,25 @@ def test_reductions_of_all_kinds(dtype: str, rng: np.random.Generator) -> None:
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(programs(5))
-def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]) -> None:
+@given(programs(5), st.sampled_from([None, *CUDA_CHOICES]))
+def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any], schedule: nf.Schedule | None) -> None:
     arguments, program, steps = drawn
     wanted = program(*[array.copy() for array in arguments])
-    compare(nf.jit(program, target="cudasim")(*arguments), wanted, steps, arguments)
+    compare(nf.jit(program, target="cudasim", schedule=schedule)(*arguments), wanted, steps, arguments)
+
+
+@pytest.mark.parametrize("schedule", CUDA_CHOICES, ids=str)
+def test_every_schedule(schedule: nf.Schedule) -> None:
+    def function(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        e = np.exp(x - x.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True), x.T + y, x.var(0), (x * x).sum(), x[:, ::-1] * 2
+
+    rng = np.random.default_rng(0)
+    for rows, columns in ((3, 70), (33, 8), (1, 130)):
+        x, y = rng.random((rows, columns)).astype("f4"), rng.random((columns, rows)).astype("f4")
+        got = nf.jit(function, target="cudasim", schedule=schedule)(x, y)
+        for one, other in zip(got, function(x, y), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", indexed.CASES)
