@@ -66,6 +66,7 @@ x0 = array('i1', (0, 4)) | v1 = np.average(x0, axis=0) | v1
 x0 = array('i8', ()); x1 = array('f8', (1,)) | x1[x0 % 1] = x1 | x1
 x0 = array('i8', ()); x1 = array('f8', (1,)) | x1[x0 % 1] = [2.0] | x1
 x0 = array('i8', ()); x1 = array('f8', (2, 3)) | x1[x0 % 1] = x1[1:]; x1[x0 % 1, ...] = 3; x1[x0 % 1, x0 % 1] = x1[1, 1] | x1
+x0 = array('i2', (), 29); x1 = array('u8', (), 13) | v1 = np.array([1, 2])[(x0 == x1).astype('i8')]; v2 = x0.sum() | v2
 x0 = array('u4', (2, 5)); x1 = array('i8', (2, 3)) | x0 *= x1 | x0
 x0 = array('u4', (2, 5)); x1 = array('f8', (2, 3)) | np.add(x0, x1, out=x0) | x0
 x0 = array('u4', (2, 5)); x1 = array('u4', (2, 3)) | x0 *= x1 | x0
