@@ -182,7 +182,7 @@ def planned(array: Array, parts: list[Any]) -> Plan:
 def read(array: Array, parts: list[Any], ellipsis: bool) -> Array:
     """`array[...]` with integer arrays among the entries: a copy, or for integers that are known at run time alone a view."""
     plan = planned(array, parts)
-    if plan.shows and plan.shape:
+    if plan.shows and (plan.shape or ellipsis):
         kept = tuple([stride for a, stride in enumerate(plan.view.element_strides) if a not in plan.axes])
         return Array(array.recorder, plan.view.storage, plan.read(), (*plan.view.steps, plan.step), kept)
     return fresh(array.recorder, plan.read(), scalar=not ellipsis)
