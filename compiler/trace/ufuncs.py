@@ -45,7 +45,7 @@ REDUCTIONS: dict[np.ufunc, str] = {
 @functools.lru_cache(maxsize=4096)
 def resolve(ufunc: np.ufunc, dtypes: tuple[Any, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
     """The dtypes of the loop that NumPy picks; a Python type (int, float, complex) stands for a weak scalar."""
-    kwargs = {} if dtype is None else {"signature": (None,) * ufunc.nin + (dtype,) * ufunc.nout}
+    kwargs: dict[str, Any] = {} if dtype is None else {"signature": (None,) * ufunc.nin + (dtype,) * ufunc.nout}
     loop = ufunc.resolve_dtypes(dtypes + (None,) * ufunc.nout, **kwargs)
     if ufunc.nin == 2 and dtypes[0] != dtypes[1]:  # mixed integers are compared as `long long`, a type beside int64
         return tuple([np.dtype(one.str) if one.char in "qQ" else one for one in loop])
