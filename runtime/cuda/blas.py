@@ -25,10 +25,10 @@ KINDS: dict[np.dtype, tuple[int, int, np.dtype]] = {
 class Blas:
     def __init__(self, gpu: Any) -> None:
         self.gpu = gpu
-        self.library = _load()
+        self.cublas = _load()
         self.handle = ctypes.c_void_p()
-        self._check(self.library.cublasCreate_v2(ctypes.byref(self.handle)))
-        self._check(self.library.cublasSetStream_v2(self.handle, ctypes.c_void_p(int(gpu.stream.handle))))
+        self._check(self.cublas.cublasCreate_v2(ctypes.byref(self.handle)))
+        self._check(self.cublas.cublasSetStream_v2(self.handle, ctypes.c_void_p(int(gpu.stream.handle))))
 
     def matmul(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
         """`out = a @ b`, over leading axes too; `out` is C-contiguous. Transposed operands are read as they lie."""
@@ -45,7 +45,7 @@ class Blas:
             b_op, b_lead = _orientation(b)
             a_op, a_lead = _orientation(a)
             self._check(
-                self.library.cublasGemmEx(
+                self.cublas.cublasGemmEx(
                     self.handle,
                     b_op,
                     a_op,
