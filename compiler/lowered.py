@@ -315,6 +315,12 @@ def readers(traced: Traced) -> list[Callable[[Sequence[Any]], Any]]:
     return [_reader(feed, node.dtype) for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)]
 
 
+def arguments_to_measure(traced: Traced, leaves: Sequence[Any]) -> list[Any]:
+    """The inputs of the graph from a call's leaves, without a draw from any generator: their keys are 0."""
+    reads = zip(readers(traced), traced.feeds, strict=True)
+    return [np.asarray(0, np.uint64) if feed.key is not None else read(leaves) for read, feed in reads]
+
+
 def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     """What takes a graph input's value from a call's leaves."""
     if feed.captured is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.jit import jit
 from numfuse.compiler.lower.program import LoweredKernel
-from numfuse.compiler.lowered import Lowered, readers
+from numfuse.compiler.lowered import Lowered, arguments_to_measure
 
 CHAINS, LENGTH = 6, 12
 """Of each element in the kernel that measures arithmetic: it is one kernel, and its values stay in registers."""
@@ -81,9 +81,8 @@ def measured(lowered: Lowered, leaves: Sequence[Any]) -> Roofline:
     if lowered.device.identity() is None or lowered.traced is None:
         raise TypeError(f"{lowered.device.describe()}: there is no such device here to measure")
     target = lowered.device.name
-    taken = lowered.device.compile(lowered.program, lowered.options).profile(
-        [read(leaves) for read in readers(lowered.traced)]
-    )
+    executable = lowered.device.compile(lowered.program, lowered.options)
+    taken = executable.profile(arguments_to_measure(lowered.traced, leaves))
     return Roofline(
         Line(
             kernel.name,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numfuse.compiler.lower.program import LoweredKernel
-from numfuse.compiler.lowered import Lowered, lower_traced, readers
+from numfuse.compiler.lowered import Lowered, arguments_to_measure, lower_traced
 from numfuse.compiler.schedule import MODEL, Schedule, Schedules, choices_for, merged
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
@@ -38,7 +38,7 @@ def tuned(model: Lowered, leaves: Sequence[Any] | None, limit: bool | float) -> 
     found = remembered(model)
     new = any(key not in found for kernel in model.program.kernels for key in hashes(kernel))
     if new and leaves is not None:
-        arguments = [read(leaves) for read in readers(model.traced)]
+        arguments = arguments_to_measure(model.traced, leaves)
         if all(argument.contiguous for argument in arguments if isinstance(argument, DeviceArray)):
             found = _measured(model, arguments, SECONDS if limit is True else limit)
     return with_schedules(model, found)

@@ -70,3 +70,16 @@ def test_what_was_found_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_no_time_to_tune_is_the_models_choice() -> None:
     tuned = nf.jit(lambda x: np.tanh(x).sum(0), autotune=1e-9)
     np.testing.assert_allclose(tuned(X), np.tanh(X).sum(0), rtol=1e-5)
+
+
+def test_measuring_draws_from_no_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_default", cache.DiskCache(tmp_path))
+
+    def function(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+        return x + rng.random(x.shape)
+
+    rng, other = np.random.default_rng(1), np.random.default_rng(1)
+    plain = nf.jit(function)
+    plain.lower(rng, X).compile().roofline(rng, X)
+    assert rng.bit_generator.state == other.bit_generator.state
+    np.testing.assert_array_equal(nf.jit(function, autotune=5)(rng, X), plain(other, X))
