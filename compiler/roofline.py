@@ -123,7 +123,7 @@ def _moved(target: str, way: str, nbytes: int) -> float:
         return _least(target, lambda x: -x, np.ones(nbytes // 8, "f4"))
     if way == "sum":
         return _least(target, lambda x: x.sum(), np.ones(nbytes // 4, "f4"))
-    return _least(target, lambda x: x + np.zeros(nbytes // 4, "f4"), np.ones((), "f4"))
+    return _least(target, lambda x: x + np.broadcast_to(x, (nbytes // 4,)), np.ones((), "f4"))
 
 
 @functools.cache
