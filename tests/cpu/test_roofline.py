@@ -62,5 +62,5 @@ def test_a_device_that_is_not_here() -> None:
 
 
 def test_what_is_written_more_than_read() -> None:
-    (line,) = nf.jit(lambda x: np.sin(x)[:, None] + x).lower(X[0]).compile().roofline(X[0])
+    (line,) = nf.jit(lambda x: x[:, None] - x).lower(X[0]).compile().roofline(X[0])
     assert line.memory > 0 and line.nbytes == X[0].nbytes * (1 + len(X[0]))
