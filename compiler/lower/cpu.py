@@ -183,16 +183,7 @@ class LanesPrinter(CpuPrinter):
                 )
                 self.depth += 1
             self.statements(scope)
-        first = self.names.new("first")
-        blocks = (
-            f"lo * {self.block_width}, min(hi * {self.block_width}, {axis.extent})"
-            if self.split == axis
-            else f"0, {axis.extent}"
-        )
-        self.line(f"for {first} in range({blocks}, {self.block_width}):")
-        self.depth += 1
-        self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
-        self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
+        self.block_of_lanes(axis)
         straight: list[Value | Store] = []
         for statement in self.kernel.scope.statements:
             if isinstance(statement, Loop):
@@ -203,6 +194,24 @@ class LanesPrinter(CpuPrinter):
                 straight.append(statement)  # type: ignore[arg-type]
         self.straight(straight)
         self.depth = opened
+
+    def block_of_lanes(self, axis: Axis) -> None:
+        """Opens the loop over blocks of neighbouring rows, where there is more than one; all are of one width where they fit."""
+        whole, shared = axis.extent % self.block_width == 0, self.split == axis
+        if axis.extent == self.block_width and not shared:
+            self.width = str(self.block_width)
+            self.expressions.axis_text[axis.number] = Text(self.lane)
+            return
+        first = self.names.new("first")
+        end = f"hi * {self.block_width}" if whole else f"min(hi * {self.block_width}, {axis.extent})"
+        blocks = f"lo * {self.block_width}, {end}" if shared else f"0, {axis.extent}"
+        self.line(f"for {first} in range({blocks}, {self.block_width}):")
+        self.depth += 1
+        if whole:
+            self.width = str(self.block_width)
+        else:
+            self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
+        self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
 
     def crossing(self) -> list[Value]:
         """The values of a row that are used in another stretch of code than where they are made."""
