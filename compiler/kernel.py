@@ -35,6 +35,8 @@ class Buffer:
     """Whether its first element stands at a multiple of 16 bytes."""
     first: int = 0
     """Where its first element stands in the memory that the kernel is given."""
+    apart: bool = False
+    """Whether it is written and surely no memory that the kernel reads, so that an element may be computed twice."""
 
 
 ValueKind = Literal["load", "constant", "place", "apply", "result", "kept"]
@@ -161,6 +163,8 @@ class Kernel:
     """The graph it computes (a `Graph`)."""
     parameters: list[tuple[int, int]] = field(default_factory=list)
     """For each of `buffers`, which array it points into (by its place among the operands and results), and how many elements from its start."""
+    streamed: frozenset[Store] = frozenset()
+    """The stores that go past the caches, a tile at a time. Tiles overlap: what they hold is computed and stored twice."""
     collapsed: dict[Axis, Axis] = field(default_factory=dict)
     """For each axis, the loop that walks it: one of its own, or one that walks its neighbours too, named after the last."""
 

@@ -150,7 +150,8 @@ def lower_graph(
     with without_collector():
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
         graph = optimize(graph, target, trail=trail, given=written)
-        program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules)
+        lent = {*(given or ()), *(traced.donated() if traced is not None else ())}
+        program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules, lent)
         if target.finish is not None:
             target.finish(program)
     if log.wanted("passes"):

@@ -19,6 +19,7 @@ class Schedule:
 
     `kept`: whether what the loops of a row share is kept between them, or computed again (both targets; kept as far as there is room).
     `lanes`: columns that a reduction across rows works on at once on the CPU; 0: one row after the other.
+    `stream`: whether a CPU kernel stores its results past the caches (as far as it fills memory in order).
     `pieces`: into how many pieces a kernel is cut for each CPU thread; 0: the calling thread runs it alone.
     `block`: threads of a CUDA block where rows are not shared, a multiple of 32 up to 1024.
     `vector`: bytes of the widest CUDA access: 4, 8 or 16.
@@ -27,6 +28,7 @@ class Schedule:
 
     kept: bool | None = None
     lanes: int | None = None
+    stream: bool | None = None
     pieces: int | None = None
     block: int | None = None
     vector: int | None = None
@@ -58,7 +60,7 @@ MODEL = Schedule()
 
 CPU_CHOICES = (
     Schedule(kept=True), Schedule(kept=False), Schedule(lanes=0), Schedule(lanes=16), Schedule(lanes=256),
-    Schedule(pieces=0), Schedule(pieces=1), Schedule(pieces=16),
+    Schedule(pieces=0), Schedule(pieces=1), Schedule(pieces=16), Schedule(stream=True), Schedule(stream=False),
 )  # fmt: skip
 CUDA_CHOICES = (
     Schedule(kept=True), Schedule(kept=False), Schedule(block=64), Schedule(block=512), Schedule(vector=4), Schedule(vector=8),

@@ -8,14 +8,30 @@ from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel
-from numfuse.compiler.lower import cpu, cuda
+from numfuse.compiler.lower import cpu, cpu_stream, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, PrintKernel, Program, Step, touched
+from numfuse.compiler.lower.program import (
+    KernelStep,
+    LoweredKernel,
+    Phase,
+    PrintKernel,
+    Program,
+    Step,
+    flops_of,
+    touched,
+)
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
 from numfuse.passes.fuse import Machine
+from numfuse.runtime.cpu.streaming import X86, cache_bytes
+
+CACHES = 1.5
+"""A kernel that moves so many times what the last cache holds finds nothing of it there, nor does its reader."""
+FLOPS_PER_BYTE = 5
+"""A kernel that computes more than this waits for its arithmetic (measured: a logarithm and a product of two arrays gain a quarter, four functions of
+two arrays nothing)."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +83,21 @@ def print_for_cpu(
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
     kernel.rebase()
-    source = cpu.print_lanes(kernel, lanes) if lanes else cpu.print_cpu(kernel)
+    if lanes:
+        source = cpu.print_lanes(kernel, lanes)
+    elif schedule.stream if schedule.stream is not None else too_large_for_caches(kernel):
+        kernel.streamed = cpu_stream.streamable(kernel)
+        source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
+    else:
+        source = cpu.print_cpu(kernel)
     return kernel, source, {"count": cpu.chunks(kernel, lanes)}
+
+
+def too_large_for_caches(kernel: Kernel) -> bool:
+    """Whether stores past the caches pay: what the kernel writes would not stay there, and is a good part of what it waits for."""
+    moved, written = kernel.nbytes, kernel.written
+    bound_by_memory = flops_of(kernel.body) <= FLOPS_PER_BYTE * moved
+    return X86 and moved > CACHES * cache_bytes() and 8 * written >= moved and bound_by_memory
 
 
 def print_for_cuda(

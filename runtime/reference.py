@@ -125,6 +125,21 @@ def local(length: int, dtype: Any) -> np.ndarray:
     return np.empty(length, dtype.dtype)
 
 
+def past_line(out: Any, place: int) -> int:
+    """How many elements lie between the start of a cache line and `out[place]`, if lines of 64 bytes start one element before the array."""
+    return int(out.origin + place + 1) % (64 // out.flat.itemsize)
+
+
+def stream(out: Any, place: int, tile: np.ndarray, count: int) -> None:
+    """Stores past the caches."""
+    for k in range(count):
+        out[place + k] = tile[k]
+
+
+def store_fence() -> None:
+    """Here stores are seen in order anyway."""
+
+
 _INTEGERS = (
     "floor_divide",
     "remainder",
@@ -158,6 +173,9 @@ NAMES: dict[str, Any] = {
             from_half,
             to_half,
             local,
+            past_line,
+            stream,
+            store_fence,
         )
     },
     **{name: f for theirs in ML_DTYPES for name, f in narrow_functions(theirs).items()},
@@ -171,6 +189,7 @@ NAMES: dict[str, Any] = {
     "unrolled": range,
     "rolled": range,
     "min": min,
+    "max": max,
 }
 
 

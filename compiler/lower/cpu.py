@@ -14,10 +14,10 @@ A reduction across rows works on a block of columns at once ("lanes"), so that i
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 from numfuse.compiler.index import Axis, Index
-from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Store, Value
+from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Scope, Store, Value
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 from numfuse.compiler.types import NARROW, kind_of
@@ -56,18 +56,17 @@ class CpuPrinter(Printer):
         """The scopes around the rows, each in the loop it belongs to."""
         self.declare_tiles()
         self.statements(self.kernel.scopes[0])
-        opened = self.depth
-        for axis, scope in zip(self.kernel.rows, self.kernel.scopes[1:], strict=True):
-            loop = self.kernel.collapsed[axis]
-            if loop.number == axis.number:
-                extent = "lo, hi" if loop == self.split else str(loop.extent)
-                self.line(f"for {self.axis_names[loop.number]} in range({extent}):")
-                self.depth += 1
-            if scope is not self.kernel.scopes[-1]:  # of a collapsed axis: what moves with none after all
-                self.statements(scope)
-        if self.kernel.rows:
-            self.statements(self.kernel.scopes[-1])
-        self.depth = opened
+        with ExitStack() as opened:
+            for axis, scope in zip(self.kernel.rows, self.kernel.scopes[1:], strict=True):
+                loop = self.kernel.collapsed[axis]
+                if loop.number == axis.number:
+                    lo, hi = ("lo", "hi") if loop == self.split else ("0", str(loop.extent))
+                    opened.enter_context(self.along(loop, lo, hi, scope))
+                self.statements(scope)  # of a collapsed axis: what moves with none after all
+
+    def along(self, axis: Axis, lo: str, hi: str, scope: Scope) -> AbstractContextManager[None]:
+        """A loop over an axis, with what is in `scope` in it."""
+        return self.block(f"for {self.axis_names[axis.number]} in range({hi if lo == '0' else f'{lo}, {hi}'}):")
 
     def declare_tiles(self) -> None:
         for loop in self.kernel.loops:
@@ -103,7 +102,7 @@ class CpuPrinter(Printer):
             self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
             self.depth += 1
         last = axes[-1]
-        name, end = self.axis_names[last.number], self.end(loop, last)
+        end = self.end(loop, last)
         sums = [
             k
             for k, gathered in enumerate(loop.accumulators)
@@ -121,11 +120,11 @@ class CpuPrinter(Printer):
             for k in sums:
                 parts[k] = self.names.new("part")
                 self.line(f"{parts[k]} = {initial(0, loop.accumulators[k].result.dtype)}")
-            self.accumulate(loop, f"for {name} in range({start}, {stop}):", parts)
+            self.accumulate(loop, self.along(last, start, stop, loop.body), parts)
             for k in sums:
                 self.line(f"{totals[k]} = {totals[k]} + {parts[k]}")
         else:
-            self.accumulate(loop, f"for {name} in range({end}):", totals)
+            self.accumulate(loop, self.along(last, "0", end, loop.body), totals)
         self.depth = opened
         for gathered, total in zip(loop.accumulators, totals, strict=True):
             if gathered.result.dtype in NARROW:
@@ -149,8 +148,8 @@ class CpuPrinter(Printer):
             return str(axis.extent)
         return f"min({axis.extent}, {self.expressions.index(loop.limit).text})"
 
-    def accumulate(self, loop: Loop, head: str, names: list[str]) -> None:
-        with self.block(head):
+    def accumulate(self, loop: Loop, around: AbstractContextManager[None], names: list[str]) -> None:
+        with around:
             self.statements(loop.body)
             for gathered, name in zip(loop.accumulators, names, strict=True):
                 text = combined(gathered.combine, gathered.result.dtype, name, self.text(gathered.value))
@@ -274,7 +273,7 @@ class LanesPrinter(CpuPrinter):
         for axis in self.kernel.loops_over(loop.axes):
             self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
             self.depth += 1
-        self.accumulate(loop, f"for {self.lane} in range({self.width}):", [f"{name}[{self.lane}]" for name in names])
+        self.accumulate(loop, self.lanes(), [f"{name}[{self.lane}]" for name in names])
         self.depth = opened
         narrow = [
             (name, NARROW[gathered.result.dtype])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower import memory
@@ -30,10 +30,11 @@ def lower(
     print_kernel: PrintKernel,
     takes_arrays: bool = False,
     schedules: Schedules = AS_MODELLED,
+    lent: Set[int] = frozenset(),
 ) -> Program:
     """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
-    makes is taken as it is, and needs no place of its own."""
-    program = Lowering(graph, layouts, print_kernel, takes_arrays, schedules).run()
+    makes is taken as it is, and needs no place of its own. `lent`: the arguments whose memory results may be put into."""
+    program = Lowering(graph, layouts, print_kernel, takes_arrays, schedules, lent).run()
     origin = _origins(program)
     passing = {n: value.nbytes for n, value in enumerate(program.values) if value.place in ("workspace", "library")}
     kept = {origin.get(number, number) for number in program.results}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -197,8 +197,10 @@ class Lowering:
         print_kernel: PrintKernel,
         takes_arrays: bool,
         schedules: Schedules,
+        lent: Set[int],
     ) -> None:
         self.schedules = schedules
+        self.lent = lent
         self.graph = graph
         self.takes_arrays = takes_arrays
         self.layouts = dict(zip(graph.inputs, layouts, strict=True))
@@ -293,7 +295,8 @@ class Lowering:
             self._add(output, "result" if output in results else "workspace", results.get(output, 0))
             inner = body.outputs[place]
             name = "out" if len(outputs) == 1 else f"out_{place + 1}"
-            written.append(Buffer(name, inner.dtype, inner.shape, strides_of(inner.shape), output=True))
+            apart = not any(self._may_hold(source, output) for source in node.inputs)
+            written.append(Buffer(name, inner.dtype, inner.shape, strides_of(inner.shape), output=True, apart=apart))
         places = [self.number[source] for source in node.inputs] + [self.number[output] for output in outputs]
         launch = self._printed(node, inputs, written)
         if launch is None:
@@ -301,6 +304,13 @@ class Lowering:
         phase = launch.phase(places, flops_of(body))
         kernel = LoweredKernel(launch.source.name, (node,), [phase], self.schedules.for_kernel(body))
         self.steps.append(KernelStep(kernel))
+
+    def _may_hold(self, source: Node, output: Node) -> bool:
+        """Whether the result of a kernel may get the memory of an operand, once `donate` has looked."""
+        memory = _origin(source)
+        value = self.values[self.number[memory]]
+        given_away = value.place == "library" or (value.place == "argument" and value.number in self.lent)
+        return given_away and (memory.shape, memory.dtype) == (output.shape, output.dtype)
 
     def _printed(self, node: Node, inputs: list[Buffer], outputs: list[Buffer]) -> Launch | None:
         """The fused node's source, under a name of its own, and its launch shape; None where there is nothing to do.
@@ -310,7 +320,8 @@ class Lowering:
         if all(0 in buffer.shape for buffer in outputs):
             return None
         layouts = tuple([(buffer.strides, buffer.aligned) for buffer in inputs])
-        structure = (structure_key(node.params["body"]), node.params["rows"], layouts)
+        apart = tuple([buffer.apart for buffer in outputs])
+        structure = (structure_key(node.params["body"]), node.params["rows"], layouts, apart)
         if structure not in self.printed:
             name, schedule = _identifier(node.params["body"].name), self.schedules.for_kernel(node.params["body"])
             kernel, source, extents = self.print_kernel(node, name, inputs, outputs, schedule)

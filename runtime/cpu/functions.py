@@ -16,6 +16,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
 from numfuse.runtime.cpu import elementary
+from numfuse.runtime.cpu.stream_functions import past_line, store_fence, stream  # noqa: F401
 from numfuse.runtime.cpu.target import helper
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define

@@ -1,0 +1,124 @@
+"""CPU kernels whose results are too large for the caches: their stores go past these, a tile at a time.
+
+    def saxpy(lo, hi, x, y, out):
+        out_tile = local(128, float32)
+        for first in range(lo - past_line(out, lo), hi, 128):
+            start = max(min(first, hi - 128), 0)
+            for lane in range(128):
+                i = start + lane
+                out_tile[lane] = x[i] + y[i]
+            stream(out, start, out_tile, 128)
+        store_fence()
+
+All tiles are of one length, which the vectoriser likes, and start at cache lines but for the first and the last. So tiles may overlap, those of two
+threads too: what they share is computed twice, and stored twice with the same value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from numfuse.compiler.index import Axis, Index
+from numfuse.compiler.kernel import Kernel, Loop, Scope, Store
+from numfuse.compiler.lower.cpu import CpuPrinter
+from numfuse.compiler.lower.expressions import Text
+from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.types import memory_dtype
+
+TILE = 512
+"""Bytes of a tile: enough for the vectoriser. Longer stretches of stores would hold up the reads."""
+
+
+def streamable(kernel: Kernel) -> frozenset[Store]:
+    """The stores that fill memory in order, in a loop that may do an element twice."""
+    return frozenset(
+        statement
+        for scope, axis in _innermost(kernel)
+        for statement in scope.statements
+        if isinstance(statement, Store)
+        and statement.buffer.apart
+        and kernel.coef(statement.offset, axis) == 1
+        and all(isinstance(atom, Axis) for atom, _ in statement.offset.terms)
+    )
+
+
+def _innermost(kernel: Kernel) -> Iterator[tuple[Scope, Axis]]:
+    """The loops that have no loop within and add nothing up: what is in them, and what they walk."""
+    if kernel.rows and not _has_loop(kernel.scope):
+        yield kernel.scope, kernel.loops_over(kernel.rows)[-1]
+    for loop in kernel.loops:
+        if not loop.accumulators and loop.limit is None and not _has_loop(loop.body):
+            yield loop.body, kernel.loops_over(loop.axes)[-1]
+
+
+def _has_loop(scope: Scope) -> bool:
+    return any(isinstance(statement, Loop) for statement in scope.walk())
+
+
+class StreamPrinter(CpuPrinter):
+    """A loop with streamed stores is two: over tiles, and over the elements of a tile."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel)
+        self.lane = self.names.new("lane")
+        self.tile_of: dict[Store, str] = {}
+
+    def rows(self) -> None:
+        for scope, axis in _innermost(self.kernel):
+            for store in self.streamed_in(scope):
+                name = self.tile_of[store] = self.names.new(f"{self.buffer_names[store.buffer]}_tile")
+                element = memory_dtype(store.buffer.dtype).name
+                self.line(f"{name} = local({self.length(scope, axis)}, {element})")
+        super().rows()
+        self.line("store_fence()")
+
+    def streamed_in(self, scope: Scope) -> list[Store]:
+        return [s for s in scope.statements if isinstance(s, Store) and s in self.kernel.streamed]
+
+    def length(self, scope: Scope, axis: Axis) -> int:
+        """Elements of a tile: a whole number of lines of each array."""
+        least = min(store.buffer.dtype.itemsize for store in self.streamed_in(scope))
+        return min(TILE // least, axis.extent)
+
+    @contextmanager
+    def along(self, axis: Axis, lo: str, hi: str, scope: Scope) -> Iterator[None]:
+        stores = self.streamed_in(scope)
+        if not stores:
+            with super().along(axis, lo, hi, scope):
+                yield
+            return
+        length, name = self.length(scope, axis), self.axis_names[axis.number]
+        first, start = self.names.new("first"), self.names.new("start")
+        past = f"past_line({self.buffer_names[stores[0].buffer]}, {self.place(stores[0], axis, lo)})"
+        last = str(int(hi) - length) if hi.isdigit() else f"{hi} - {length}"
+        with self.block(f"for {first} in range({'-' if lo == '0' else f'{lo} - '}{past}, {hi}, {length}):"):
+            self.line(f"{start} = max(min({first}, {last}), 0)")
+            with self.block(f"for {self.lane} in range({length}):"):
+                self.line(f"{name} = {start} + {self.lane}")
+                yield
+            for store in stores:
+                place = f"{self.buffer_names[store.buffer]}, {self.place(store, axis, start)}"
+                self.line(f"stream({place}, {self.tile_of[store]}, {length})", store.where)
+
+    def place(self, store: Store, axis: Axis, at: str) -> str:
+        """Where the store goes in step `at` of the loop."""
+        if at == "0":
+            rest = [(atom, by) for atom, by in store.offset.terms if self.kernel.collapsed.get(atom) != axis]  # type: ignore[call-overload]
+            return self.expressions.index(Index(store.offset.const, tuple(rest))).text
+        before = self.expressions.axis_text[axis.number]
+        self.expressions.axis_text[axis.number] = Text(at)
+        place = self.expressions.index(store.offset).text
+        self.expressions.axis_text[axis.number] = before
+        return place
+
+    def store(self, store: Store) -> None:
+        if store not in self.tile_of:
+            super().store(store)
+            return
+        value = self.to_memory(self.text(store.value).text, store.buffer.dtype)
+        self.line(f"{self.tile_of[store]}[{self.lane}] = {value}", store.where)
+
+
+def print_streaming(kernel: Kernel) -> Source:
+    return StreamPrinter(kernel).source()
