@@ -164,7 +164,7 @@ class Kernel:
     parameters: list[tuple[int, int]] = field(default_factory=list)
     """For each of `buffers`, which array it points into (by its place among the operands and results), and how many elements from its start."""
     streamed: frozenset[Store] = frozenset()
-    """The stores that go past the caches, a tile at a time. Tiles overlap: what they hold is computed and stored twice."""
+    """The stores that go past the caches, a tile at a time. Tiles overlap: some elements are computed twice."""
     collapsed: dict[Axis, Axis] = field(default_factory=dict)
     """For each axis, the loop that walks it: one of its own, or one that walks its neighbours too, named after the last."""
 

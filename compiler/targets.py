@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node
-from numfuse.compiler.kernel import Buffer, Kernel
+from numfuse.compiler.kernel import Buffer, Kernel, Store
 from numfuse.compiler.lower import cpu, cpu_stream, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
@@ -28,10 +28,13 @@ from numfuse.passes.fuse import Machine
 from numfuse.runtime.cpu.streaming import X86, cache_bytes
 
 CACHES = 1.5
-"""A kernel that moves so many times what the last cache holds finds nothing of it there, nor does its reader."""
+"""A kernel that moves so many times what the last cache holds finds nothing of it there, nor does its reader: from here on stores past the caches
+are faster even if the result is read at once."""
 FLOPS_PER_BYTE = 5
-"""A kernel that computes more than this waits for its arithmetic (measured: a logarithm and a product of two arrays gain a quarter, four functions of
-two arrays nothing)."""
+"""A kernel that does more waits for its arithmetic: such stores gain a fifth where two functions of two float32 arrays are computed, and nothing
+where it is four."""
+ROW, LOOPED_ROW = 512, 16384
+"""Bytes of a row, from which on such stores are faster: of rows of their own, and of those that loops go through several times."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +88,21 @@ def print_for_cpu(
     kernel.rebase()
     if lanes:
         source = cpu.print_lanes(kernel, lanes)
-    elif schedule.stream if schedule.stream is not None else too_large_for_caches(kernel):
-        kernel.streamed = cpu_stream.streamable(kernel)
-        source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
     else:
-        source = cpu.print_cpu(kernel)
+        kernel.streamed = streamed(kernel, schedule)
+        source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
     return kernel, source, {"count": cpu.chunks(kernel, lanes)}
 
 
-def too_large_for_caches(kernel: Kernel) -> bool:
-    """Whether stores past the caches pay: what the kernel writes would not stay there, and is a good part of what it waits for."""
-    moved, written = kernel.nbytes, kernel.written
-    bound_by_memory = flops_of(kernel.body) <= FLOPS_PER_BYTE * moved
-    return X86 and moved > CACHES * cache_bytes() and 8 * written >= moved and bound_by_memory
+def streamed(kernel: Kernel, schedule: Schedule) -> frozenset[Store]:
+    """The stores that go past the caches: those of a kernel that waits for memory, and whose results would not stay in a cache anyway."""
+    if schedule.stream is not None:
+        return cpu_stream.streamable(kernel) if schedule.stream else frozenset()
+    moved = kernel.nbytes
+    small = moved <= CACHES * cache_bytes() or 8 * kernel.written < moved
+    if not X86 or small or flops_of(kernel.body) > FLOPS_PER_BYTE * moved:
+        return frozenset()
+    return cpu_stream.streamable(kernel, row_bytes=LOOPED_ROW if kernel.loops else ROW)
 
 
 def print_for_cuda(

@@ -130,10 +130,10 @@ def past_line(out: Any, place: int) -> int:
     return int(out.origin + place + 1) % (64 // out.flat.itemsize)
 
 
-def stream(out: Any, place: int, tile: np.ndarray, count: int) -> None:
-    """Stores past the caches."""
-    for k in range(count):
-        out[place + k] = tile[k]
+def stream(out: Any, row: int, tile: np.ndarray, start: int, first: int, end: int) -> None:
+    """`out[row + k] = tile[k - start]` for k from `first` to `end`, past the caches."""
+    for k in range(first, end):
+        out[row + k] = tile[k - start]
 
 
 def store_fence() -> None:

@@ -7,11 +7,11 @@
             for lane in range(128):
                 i = start + lane
                 out_tile[lane] = x[i] + y[i]
-            stream(out, start, out_tile, 128)
+            stream(out, 0, out_tile, start, max(first, lo), min(first + 128, hi))
         store_fence()
 
-All tiles are of one length, which the vectoriser likes, and start at cache lines but for the first and the last. So tiles may overlap, those of two
-threads too: what they share is computed twice, and stored twice with the same value.
+All tiles are of one length, which the vectoriser likes, and what is stored of each starts at a cache line. At the ends of a range there is less of that:
+there a tile computes what another one stores, if need be one of another thread.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ from numfuse.compiler.lower.expressions import Text
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
 
-TILE = 512
-"""Bytes of a tile: enough for the vectoriser. Longer stretches of stores would hold up the reads."""
+TILE = 128
+"""Elements of a tile, or as many as are 512 bytes: LLVM unrolls shorter loops instead of vectorising them, and longer stretches of stores would
+hold up the reads."""
 
 
-def streamable(kernel: Kernel) -> frozenset[Store]:
-    """The stores that fill memory in order, in a loop that may do an element twice."""
+def streamable(kernel: Kernel, row_bytes: int = 0) -> frozenset[Store]:
+    """The stores that fill memory in order, in a loop that may do an element twice and fills at least `row_bytes`."""
     return frozenset(
         statement
         for scope, axis in _innermost(kernel)
         for statement in scope.statements
         if isinstance(statement, Store)
         and statement.buffer.apart
+        and axis.extent * statement.buffer.dtype.itemsize >= row_bytes
         and kernel.coef(statement.offset, axis) == 1
         and all(isinstance(atom, Axis) for atom, _ in statement.offset.terms)
     )
@@ -79,7 +81,7 @@ class StreamPrinter(CpuPrinter):
     def length(self, scope: Scope, axis: Axis) -> int:
         """Elements of a tile: a whole number of lines of each array."""
         least = min(store.buffer.dtype.itemsize for store in self.streamed_in(scope))
-        return min(TILE // least, axis.extent)
+        return min(max(TILE, 512 // least), axis.extent)
 
     @contextmanager
     def along(self, axis: Axis, lo: str, hi: str, scope: Scope) -> Iterator[None]:
@@ -98,8 +100,9 @@ class StreamPrinter(CpuPrinter):
                 self.line(f"{name} = {start} + {self.lane}")
                 yield
             for store in stores:
-                place = f"{self.buffer_names[store.buffer]}, {self.place(store, axis, start)}"
-                self.line(f"stream({place}, {self.tile_of[store]}, {length})", store.where)
+                row = f"{self.buffer_names[store.buffer]}, {self.place(store, axis, '0')}"
+                part = f"{start}, max({first}, {lo}), min({first} + {length}, {hi})"
+                self.line(f"stream({row}, {self.tile_of[store]}, {part})", store.where)
 
     def place(self, store: Store, axis: Axis, at: str) -> str:
         """Where the store goes in step `at` of the loop."""

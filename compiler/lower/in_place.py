@@ -12,8 +12,8 @@ from numfuse.compiler.types import kind_of
 def in_place_pairs(kernel: Kernel) -> frozenset[tuple[int, int]]:
     """The pairs of arrays, one read and one written, that may be the same memory: every load is of the element stored, and comes before it.
 
-    A compiler takes the arrays of a kernel for distinct. So of several stores, one that does not need the load could be moved before it. And an element that is stored twice
-    must be loaded twice.
+    A compiler takes the arrays of a kernel for distinct. So of several stores, one that does not need the load could be moved before it. And
+    where an element is computed twice, it may be loaded after it was stored.
     The arrays are told by their places among the fused node's operands and results.
     """
     if kernel.loops or kernel.streamed:

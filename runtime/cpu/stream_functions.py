@@ -35,48 +35,40 @@ def past_line(typing: Any, out: Any, place: Any) -> Any:
 
 
 @intrinsic
-def stream(typing: Any, out: Any, place: Any, tile: Any, count: Any) -> Any:
-    """`out[place : place + count] = tile[:count]`, whole lines past the caches."""
-    if not isinstance(count, types.Literal):
-        return None
+def stream(typing: Any, out: Any, row: Any, tile: Any, start: Any, first: Any, end: Any) -> Any:
+    """`out[row + k] = tile[k - start]` for k from `first` to `end`, whole lines past the caches."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        out, place, tile, _ = args
-        nbytes = count.literal_value * _bytes_of(context, signature.args[0])
-        target = builder.bitcast(builder.gep(out, [place]), I8.as_pointer())
-        source = builder.bitcast(tile, I8.as_pointer())
+        out, row, tile, start, first, end = args
+        target = builder.bitcast(builder.gep(out, [builder.add(row, first)]), I8.as_pointer())
+        source = builder.bitcast(builder.gep(tile, [builder.sub(first, start)]), I8.as_pointer())
+        nbytes = builder.mul(builder.sub(end, first), _number(_bytes_of(context, signature.args[0])))
         before = builder.and_(builder.neg(builder.ptrtoint(target, I64)), _number(LINE - 1))
-        with builder.if_else(builder.icmp_unsigned("==", before, _number(0)), likely=True) as (aligned, other):
-            with aligned:
-                for start in range(0, nbytes - LINE + 1, LINE):
-                    _stream_line(builder, target, source, _number(start))
-                if nbytes % LINE:
-                    _copy(builder, target, source, _number(nbytes - nbytes % LINE), _number(nbytes))
-            with other:
-                fits = builder.icmp_unsigned("<", before, _number(nbytes))
-                head = builder.select(fits, before, _number(nbytes))
-                whole = builder.and_(builder.sub(_number(nbytes), head), _number(-LINE))
-                tail = builder.add(head, whole)
-                _copy(builder, target, source, _number(0), head)
-                with cgutils.for_range_slice(builder, head, tail, _number(LINE), intp=I64, inc=True) as (start, _):
-                    _stream_line(builder, target, source, start)
-                _copy(builder, target, source, tail, _number(nbytes))
+        head = builder.select(builder.icmp_signed("<", before, nbytes), before, nbytes)
+        tail = builder.add(head, builder.and_(builder.sub(nbytes, head), _number(-LINE)))
+        _copy(builder, target, source, _number(0), head)
+        with cgutils.for_range_slice(builder, head, tail, _number(LINE), intp=I64, inc=True) as (at, _):
+            _stream_line(builder, target, source, at)
+        _copy(builder, target, source, tail, nbytes)
         return context.get_dummy_value()
 
-    return types.void(out, types.int64, tile, count), codegen
+    places = (types.int64,) * 3
+    return types.void(out, types.int64, tile, *places), codegen
 
 
-def _stream_line(builder: ir.IRBuilder, target: Any, source: Any, start: Any) -> None:
-    line = builder.load(builder.bitcast(builder.gep(source, [start]), VECTOR.as_pointer()), align=1)
-    store = builder.store(line, builder.bitcast(builder.gep(target, [start]), VECTOR.as_pointer()), align=LINE)
+def _stream_line(builder: ir.IRBuilder, target: Any, source: Any, at: Any) -> None:
+    line = builder.load(builder.bitcast(builder.gep(source, [at]), VECTOR.as_pointer()), align=1)
+    store = builder.store(line, builder.bitcast(builder.gep(target, [at]), VECTOR.as_pointer()), align=LINE)
     store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
 
 
 def _copy(builder: ir.IRBuilder, target: Any, source: Any, start: Any, end: Any) -> None:
+    """Copies bytes, of which there mostly are none."""
     pointer, flag = I8.as_pointer(), ir.IntType(1)
-    copy = external(builder, "llvm.memcpy.p0.p0.i64", ir.VoidType(), [pointer, pointer, I64, flag])
-    places = [builder.gep(memory, [start]) for memory in (target, source)]
-    builder.call(copy, [*places, builder.sub(end, start), flag(0)])
+    with builder.if_then(builder.icmp_signed("<", start, end), likely=False):
+        copy = external(builder, "llvm.memcpy.p0.p0.i64", ir.VoidType(), [pointer, pointer, I64, flag])
+        places = [builder.gep(memory, [start]) for memory in (target, source)]
+        builder.call(copy, [*places, builder.sub(end, start), flag(0)])
 
 
 @intrinsic

@@ -21,6 +21,10 @@ def chain(x: Any, y: Any) -> Any:
     return 2 * x + y * y - x
 
 
+def row_means(x: Any) -> Any:
+    return x - x.mean(1, keepdims=True)
+
+
 def code(function: Callable[..., Any], *args: Any, **options: Any) -> str:
     return "\n".join(kernel.code for kernel in nf.jit(function, target="cpu", **options).lower(*args).kernels)
 
@@ -131,6 +135,10 @@ LARGE = {
     "a chain": (chain, 16 * MIB, True),
     "one that fits the cache": (chain, MIB, False),
     "arithmetic": (lambda x, y: np.exp(x) * np.sin(x) + np.cos(y) * np.log(y) + np.tanh(x), 16 * MIB, False),
+    "rows": (lambda x, y: x.reshape(-1, 1024) * y[:1024], 16 * MIB, True),
+    "short rows": (lambda x, y: x.reshape(-1, 50) * y[:50], 20_000_000, False),
+    "rows with loops": (lambda x, y: row_means(x.reshape(-1, 1024)), 16 * MIB, False),
+    "long rows with loops": (lambda x, y: row_means(x.reshape(-1, 8192)), 16 * MIB, True),
     "a sum": (lambda x, y: (x * y).sum(), 64 * MIB, False),
     "few results": (lambda x, y: (x * y).reshape(-1, 64).max(1), 64 * MIB, False),
 }

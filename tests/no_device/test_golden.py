@@ -40,6 +40,7 @@ KERNELS = {
     "step": (step, [nf.spec("f8", 200), 0.1]),
     "noisy": (noisy, [nf.spec("f8", 40, 50), np.random.default_rng(0)]),
     "across": (lambda x, y: x.T + y, [nf.spec("f4", 100, 64), nf.spec("f4", 64, 100)]),
+    "streamed": (CASES["stencil"].function, [nf.spec("f4", 1026, 1026)]),
     "count": (lambda x: (x > 0.5).sum(1), [nf.spec("f4", 50, 300)]),
 }
 
@@ -49,7 +50,8 @@ KERNELS = {
 def test_golden(name: str, target: str, request: pytest.FixtureRequest) -> None:
     function, specs = KERNELS[name]
     arch = "sm_90" if target == "cuda" else None
-    lowered = nf.jit(function).lower(*specs, target=target, arch=arch)
+    schedule = nf.Schedule(stream=True) if name == "streamed" else None
+    lowered = nf.jit(function, schedule=schedule).lower(*specs, target=target, arch=arch)
     extents = [phase.extents for kernel in lowered.program.kernels for phase in kernel.phases]
     sources = {kernel.name: kernel.code for kernel in lowered.kernels}
     text = f"# launches: {extents}\n\n\n" + "\n\n".join(sources.values())
