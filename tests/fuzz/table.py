@@ -154,7 +154,7 @@ rows("writes", 7, """
     {new} = {t:1}[{index}] | {new}[...] = {n}; {new} = {t:2}.T | {new}[...] += {t:2}.T; {new} = {t:iufc}.reshape(-1) | {new} += 1
     {new} = {t:iufc}.ravel() | {new} *= 2; {new} = {t} | {new} += {u:b}
     {t:iufc1}[-1] -= {t}[0]; {t:2}[:, 0] = {n}; {t:1}[...] = {t}[::-1]; {t:iuf1}[1:-1] = 2 * {t}[1:-1]; np.copyto({t}, {t}[::-1] if {t}.ndim else 1)
-    {t:f}.real[...] = 1; {t}[()] = {n}
+    {t:f}.real[...] = 1; {t}[()] = {n}; {t:c}.real[...] = {u:biuf}; {t:c1}.imag[{index}] += {n}; {t:c}.imag = {n}
     np.add({x:f}, {y:f}, out=np.zeros(np.broadcast_shapes({x}.shape, np.shape({y})))); {new} = {t}.flatten() | {new}[:1] = 1
     {new} = np.squeeze({t:f}) | {new} += 1
     {new} = {t:f}.view() | {new} += 1; {t:iufc} += {t}; {w:iufc}[...] += {w}; np.subtract({t:iufc}, {u:biu}, out={t}, where={m}); {t:f} -= {t}.max()
