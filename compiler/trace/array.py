@@ -302,7 +302,7 @@ class Array:
         """A view through the view operator `op`: it shares this array's storage. Of a scalar it is an array of its own."""
         node = self.recorder.make(op, self.node, **params)
         if self.scalar and (node.shape or op in ("reshape", "broadcast_to")):
-            return fresh(self.recorder, node)
+            return fresh(self.recorder, node, strides=strides)
         array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
         array.scalar = self.scalar
         return array
