@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node, results_of
+from numfuse.compiler.index import copied_order
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
@@ -73,7 +74,8 @@ def sorting(op: str) -> Implementation:
         recorder: Recorder, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
     ) -> Array:
         array, place = along(recorder, a, axis)
-        return call(recorder, op, array, axis=place, kind=_kind(op, kind, order, stable))
+        result = call(recorder, op, array, axis=place, kind=_kind(op, kind, order, stable))
+        return _as_copied(result, array) if op == "sort" else result
 
     return function
 
@@ -93,9 +95,16 @@ def partitioning(op: str) -> Implementation:
         for k in at if isinstance(at, tuple) else (at,):
             if array.size and not -count <= k < count:
                 raise ValueError(f"kth(={k if k >= 0 else k + count}) out of bounds ({count})")
-        return call(recorder, op, array, kth=at, axis=place)
+        result = call(recorder, op, array, kth=at, axis=place)
+        return _as_copied(result, array) if op == "partition" else result
 
     return function
+
+
+def _as_copied(result: Array, array: Array) -> Array:
+    """`result`, which NumPy makes in a copy of `array`."""
+    result.element_strides = copied_order(array.shape, array.element_strides)
+    return result
 
 
 def in_place(op: str) -> Callable[..., None]:

@@ -129,8 +129,10 @@ def nan_to_num(
         copyto(recorder, array, nan_to_num(recorder, array, True, nan, posinf, neginf))
         return array[()] if not array.ndim else array
     if array.dtype.kind == "c":
-        parts = [nan_to_num(recorder, side, True, nan, posinf, neginf) for side in (array.real, array.imag)]
-        return (parts[0] + parts[1] * array.dtype.type(1j))[()]
+        result: Any = shapes.copy(recorder, array)
+        for side in (result.real, result.imag):
+            nan_to_num(recorder, side, False, nan, posinf, neginf)
+        return result[()]
     if array.dtype.kind != "f" or not inexact(array.dtype):
         return shapes.copy(recorder, array)[()]
     limits = np.finfo(array.dtype)

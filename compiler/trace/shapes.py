@@ -307,7 +307,8 @@ def tile(recorder: Recorder, A: Any, reps: Any) -> Array:
     counts = [1] * (len(shape) - len(counts)) + counts
     apart = reshape(recorder, array, tuple(k for n in shape for k in (1, n)))
     spread = broadcast_to(recorder, apart, tuple(k for n, count in zip(shape, counts, strict=True) for k in (count, n)))
-    return copy(recorder, reshape(recorder, spread, tuple(n * count for n, count in zip(shape, counts, strict=True))))
+    result = reshape(recorder, spread, tuple(n * count for n, count in zip(shape, counts, strict=True)))
+    return copy(recorder, result, "K" if all(count == 1 for count in counts) else "C")
 
 
 def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
@@ -320,9 +321,8 @@ def repeat(recorder: Recorder, a: Any, repeats: Any, axis: Any = None) -> Array:
         return np.take(array, places, axis=k)  # type: ignore[return-value]
     apart = expand_dims(recorder, array, k + 1)
     spread = broadcast_to(recorder, apart, (*array.shape[: k + 1], int(repeats), *array.shape[k + 1 :]))
-    return copy(
-        recorder, reshape(recorder, spread, (*array.shape[:k], array.shape[k] * int(repeats), *array.shape[k + 1 :]))
-    )
+    shape = (*array.shape[:k], array.shape[k] * int(repeats), *array.shape[k + 1 :])
+    return copy(recorder, reshape(recorder, spread, shape), "C")
 
 
 def diff(recorder: Recorder, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
@@ -361,14 +361,16 @@ def pad(recorder: Recorder, array: Any, pad_width: Any, mode: Any = "constant", 
     widths = [(int(before), int(after)) for before, after in np.broadcast_to(pad_width, (source.ndim, 2)).tolist()]
     if any(n < 0 for pair in widths for n in pair):
         raise ValueError("index can't contain negative values")
+    order = "F" if lies_in(source, "F") and not lies_in(source, "C") else "C"
     if mode == "constant":
         fill = recorder.constant(np.asarray(number).astype(source.dtype)[()], source.dtype)
         before, after = zip(*widths, strict=True) if widths else ((), ())
-        return fresh(recorder, recorder.make("pad", source.node, fill, before=tuple(before), after=tuple(after)))
+        padded = recorder.make("pad", source.node, fill, before=tuple(before), after=tuple(after))
+        return copy(recorder, fresh(recorder, padded), order)
     for axis, width in enumerate(widths):
         places = np.pad(np.arange(source.shape[axis]), width, mode=mode)
         source = take_runs(recorder, source, places, axis)
-    return copy(recorder, source)
+    return copy(recorder, source, order)
 
 
 def take_runs(recorder: Recorder, source: Array, places: np.ndarray, axis: int) -> Array:
