@@ -10,7 +10,7 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel
-from numfuse.compiler.lower.expressions import Names
+from numfuse.compiler.lower.expressions import RESERVED, Names
 from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
@@ -208,7 +208,7 @@ class Lowering:
         self.values: list[Value] = []
         self.number: dict[Node, int] = {}
         self.steps: list[Step] = []
-        self.names = Names(())
+        self.names = Names(RESERVED)
         self.printed: dict[Hashable, Launch | None] = {}
         self.sources: dict[str, Source] = {}
         self.holds: dict[int, Node] = {}

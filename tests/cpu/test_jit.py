@@ -354,3 +354,17 @@ def test_arrays_of_other_libraries_are_taken() -> None:
             return self.array.__dlpack_device__()
 
     close(nf.jit(lambda x: x + 1)(Other(X.copy())), X + 1)
+
+
+def half(x: Any) -> Any:
+    return x * np.float16(0.5)
+
+
+def stream(x: Any) -> Any:
+    return x + 1
+
+
+@pytest.mark.parametrize("function", [half, stream])
+def test_a_function_named_as_one_that_kernels_call(function: Any) -> None:
+    x = np.arange(1000, dtype="f2")
+    np.testing.assert_array_equal(nf.jit(function, schedule=nf.Schedule(stream=True))(x), function(x))
