@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Kernel, Loop, Scope, Store
 from numfuse.compiler.lower.cpu import CpuPrinter
-from numfuse.compiler.lower.expressions import Text
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
 
@@ -33,12 +32,13 @@ hold up the reads."""
 
 def streamable(kernel: Kernel, row_bytes: int = 0) -> frozenset[Store]:
     """The stores that fill memory in order, in a loop that may do an element twice and fills at least `row_bytes`."""
+    if not all(buffer.apart for buffer in kernel.buffers if buffer.output):
+        return frozenset()
     return frozenset(
         statement
         for scope, axis in _innermost(kernel)
         for statement in scope.statements
         if isinstance(statement, Store)
-        and statement.buffer.apart
         and axis.extent * statement.buffer.dtype.itemsize >= row_bytes
         and kernel.coef(statement.offset, axis) == 1
         and all(isinstance(atom, Axis) for atom, _ in statement.offset.terms)
@@ -92,7 +92,9 @@ class StreamPrinter(CpuPrinter):
             return
         length, name = self.length(scope, axis), self.axis_names[axis.number]
         first, start = self.names.new("first"), self.names.new("start")
-        past = f"past_line({self.buffer_names[stores[0].buffer]}, {self.place(stores[0], axis, lo)})"
+        row = self.row_of(stores[0], axis)
+        place = row if lo == "0" else lo if row == "0" else f"{row} + {lo}"
+        past = f"past_line({self.buffer_names[stores[0].buffer]}, {place})"
         last = str(int(hi) - length) if hi.isdigit() else f"{hi} - {length}"
         with self.block(f"for {first} in range({'-' if lo == '0' else f'{lo} - '}{past}, {hi}, {length}):"):
             self.line(f"{start} = max(min({first}, {last}), 0)")
@@ -100,20 +102,15 @@ class StreamPrinter(CpuPrinter):
                 self.line(f"{name} = {start} + {self.lane}")
                 yield
             for store in stores:
-                row = f"{self.buffer_names[store.buffer]}, {self.place(store, axis, '0')}"
+                row = f"{self.buffer_names[store.buffer]}, {self.row_of(store, axis)}"
                 part = f"{start}, max({first}, {lo}), min({first} + {length}, {hi})"
                 self.line(f"stream({row}, {self.tile_of[store]}, {part})", store.where)
 
-    def place(self, store: Store, axis: Axis, at: str) -> str:
-        """Where the store goes in step `at` of the loop."""
-        if at == "0":
-            rest = [(atom, by) for atom, by in store.offset.terms if self.kernel.collapsed.get(atom) != axis]  # type: ignore[call-overload]
-            return self.expressions.index(Index(store.offset.const, tuple(rest))).text
-        before = self.expressions.axis_text[axis.number]
-        self.expressions.axis_text[axis.number] = Text(at)
-        place = self.expressions.index(store.offset).text
-        self.expressions.axis_text[axis.number] = before
-        return place
+    def row_of(self, store: Store, axis: Axis) -> str:
+        """Where the store goes in the first step of the loop over the axis."""
+        walked = {part for part, loop in self.kernel.collapsed.items() if loop == axis}
+        rest = [(atom, by) for atom, by in store.offset.terms if atom not in walked]
+        return self.expressions.index(Index(store.offset.const, tuple(rest))).text
 
     def store(self, store: Store) -> None:
         if store not in self.tile_of:
