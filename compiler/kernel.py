@@ -252,12 +252,12 @@ class Kernel:
                     statement.buffer, statement.index = moved[key], statement.index - first[key]
         self.__dict__.pop("accesses", None)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
-        """Bytes read and written, as far as arrays are touched at all; each element is counted once."""
+        """Bytes read and written once the kernel is rebased, as far as arrays are touched at all; each element is counted once."""
         return self._moved([True, False])
 
-    @property
+    @cached_property
     def written(self) -> int:
         """Those of these bytes that are written."""
         return self._moved([True])
