@@ -216,6 +216,8 @@ TOTAL = [
     batched("accumulate", accumulate),
     batched("reduce", reduce),
     batched("reduceat", reduceat),
+    batched("argmax_complex", lambda x: np.argmax(x, -1)),
+    batched("argmin_complex", lambda x: np.argmin(x, -1)),
     batched("packbits", np.packbits),
     batched("unpackbits", np.unpackbits),
     *[batched(name, of_fft(name)) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")],

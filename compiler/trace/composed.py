@@ -11,8 +11,9 @@ from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.joining import concatenate
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.shapes import concatenate, normalize, ravel
+from numfuse.compiler.trace.shapes import normalize, ravel
 from numfuse.compiler.trace.ufuncs import as_array
 
 Implementation = Callable[..., Any]
@@ -78,9 +79,7 @@ def average(
     )
     total = np.sum(np.multiply(array, given, dtype=kind), axis, keepdims=keep)
     if scale.shape != total.shape:
-        scale = (
-            np.broadcast_to(scale, total.shape) if keep else np.broadcast_to(np.squeeze(scale, axis=axes), total.shape)
-        )
+        scale = np.broadcast_to(scale if keep else np.squeeze(scale, axis=axes), total.shape).copy()
     zero = recorder.make("equal", scale.node, recorder.constant(0, scale.dtype))
     check(recorder, zero, scale.node, lambda _: ZeroDivisionError("Weights sum to zero, can't be normalized"))
     result = np.true_divide(total, scale)

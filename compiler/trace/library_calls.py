@@ -13,7 +13,7 @@ from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.shapes import normalize, ravel, reshape, transpose
+from numfuse.compiler.trace.shapes import normalize, one_axis, ravel, reshape, transpose
 from numfuse.compiler.trace.ufuncs import as_array, store
 from numfuse.compiler.types import Shape, size_of
 
@@ -73,7 +73,7 @@ def sorting(op: str) -> Implementation:
     def function(
         recorder: Recorder, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
     ) -> Array:
-        array, place = along(recorder, a, axis)
+        array, place = along(recorder, one_axis(recorder, a, axis) if op == "argsort" else a, axis)
         result = call(recorder, op, array, axis=place, kind=_kind(op, kind, order, stable))
         return _as_copied(result, array) if op == "sort" else result
 
@@ -84,7 +84,7 @@ def partitioning(op: str) -> Implementation:
     def function(
         recorder: Recorder, a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
     ) -> Array:
-        array, place = along(recorder, a, axis)
+        array, place = along(recorder, one_axis(recorder, a, axis) if op == "argpartition" else a, axis)
         _kind(op, kind, order, None)
         at = (
             tuple([operator.index(k) for k in kth])
@@ -148,7 +148,7 @@ def scan(ufunc: np.ufunc) -> Implementation:
     """`np.cumsum` and `np.cumprod`: over the flattened array where there is no axis."""
 
     def function(recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Array:
-        array, place = along(recorder, a, axis)
+        array, place = along(recorder, one_axis(recorder, a, axis), axis)
         return accumulate(recorder, ufunc, array, place, dtype, out)
 
     return function

@@ -17,7 +17,7 @@ from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import basic_view, is_basic, sliced_view
 from numfuse.compiler.trace.places import held, iota, pick_mode, range_of
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.shapes import moveaxis, normalize, ravel
+from numfuse.compiler.trace.shapes import moveaxis, normalize, one_axis, ravel
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast, resolve, store
 from numfuse.compiler.types import broadcast, size_of
 
@@ -107,7 +107,7 @@ def put_out(recorder: Recorder, result: Array, out: Any) -> Array:
 
 
 def compress(recorder: Recorder, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    array = as_array(recorder, a)
+    array = one_axis(recorder, a, axis)
     if axis is None:
         array, axis = ravel(recorder, array), 0
     k = normalize(axis, array.ndim)

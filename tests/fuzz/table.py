@@ -94,6 +94,7 @@ rows("reductions", 4, """
     np.min({x:f}, axis={axes}, where={m}, initial=9); np.ptp({x:iuf}, {axis}); np.maximum.reduce({x:biuf1}, axis={axis}); np.fmax.reduce({x:f1})
     np.bitwise_xor.reduce({x:iu1}, axis={axis})
     np.bitwise_and.reduce({x:iu1}, axis={axes}); np.bitwise_or.reduce({x:iu}, axis=None); np.amax({x:biuf}); np.fmin.reduce({x:f1}, axis={axis})
+    np.max({x:c}, axis={axes}); {x:c}.min(axis={axes}, keepdims={keep}); np.argmax({x:c}, {axis})
 """)  # fmt: skip
 rows("choices", 1, """
     {x:biuf}.argmax({axis}); np.argmin({x:biuf}, axis={axis}, keepdims={keep}); {x:biuf}.argmax(); {x}.any({axes}); {x}.all(axis={axes}, keepdims={keep})
