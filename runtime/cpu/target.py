@@ -20,6 +20,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
 from numba.core.typing.templates import Registry
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
+from numfuse.runtime.cpu.interleave import interleave
 
 NAME = "numfuse"
 PASSES = (
@@ -73,6 +74,8 @@ class KernelContext(cpu.CPUContext):
         """As Numba's, but without its runtime library: kernels allocate nothing."""
         if self.fastmath:
             fastmathpass.rewrite_module(module, self.fastmath)
+        for function in module.functions:
+            interleave(function)
 
 
 class _Target(target_extension.CPU):
