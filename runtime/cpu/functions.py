@@ -198,6 +198,7 @@ fmod = c_function("fmod", 2)
 _CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
     "exp": short_or_c("exp", elementary.exp),
     "log": short_or_c("log", elementary.log),
+    "tanh": short_or_c("tanh", elementary.tanh),
 }
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
 copysign = llvm_function("copysign", 2)
