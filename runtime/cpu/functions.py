@@ -180,12 +180,12 @@ _UNARY = (
 )  # fmt: skip
 
 
-def short_or_c(name: str, short: Callable[..., Any]) -> Any:
-    """A function of float32 in the kernel itself where that pays, else the C library's."""
+def short_or_c(name: str, short: Callable[..., Any], *kinds: ir.Type) -> Any:
+    """A function of floats of these kinds in the kernel itself where that pays, else the C library's."""
     fast = elementary.is_fast()
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return short(builder, args[0]) if fast and args[0].type == FLOAT else call_c(builder, name, list(args))
+        return short(builder, args[0]) if fast and args[0].type in kinds else call_c(builder, name, list(args))
 
     return intrinsic(lambda typing, x: (x(x), codegen))
 
@@ -196,9 +196,9 @@ arctan2 = c_function("atan2", 2)
 nextafter = c_function("nextafter", 2)
 fmod = c_function("fmod", 2)
 _CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
-    "exp": short_or_c("exp", elementary.exp),
-    "log": short_or_c("log", elementary.log),
-    "tanh": short_or_c("tanh", elementary.tanh),
+    "exp": short_or_c("exp", elementary.exp, FLOAT, DOUBLE),
+    "log": short_or_c("log", elementary.log, FLOAT, DOUBLE),
+    "tanh": short_or_c("tanh", elementary.tanh, FLOAT),
 }
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
 copysign = llvm_function("copysign", 2)

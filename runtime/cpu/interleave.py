@@ -12,7 +12,7 @@ import llvmlite.ir as ir
 from llvmlite.ir.values import MDValue
 from numfuse.runtime.intrinsics import I32
 
-LONG = 16
+LONG = 14
 """Fused multiplications and additions in a loop from which on it is interleaved: those of two inline functions."""
 COUNT = 4
 

@@ -1,4 +1,4 @@
-"""Functions of float32 that stand in the kernels, against float64, over float32 numbers of every size."""
+"""Functions that stand in the kernels, against the next wider type, over numbers of every size."""
 
 from __future__ import annotations
 
@@ -28,6 +28,24 @@ def test_units_in_the_last_place(function: Callable[..., Any], limit: float) -> 
     odd = ~finite
     overflow = np.float32(3.4028235e38)  # the largest number and infinity are one unit apart
     np.testing.assert_array_equal(np.clip(got[odd], -overflow, overflow), np.clip(wanted[odd], -overflow, overflow))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type here")
+@pytest.mark.parametrize("function", [np.exp, np.log])
+def test_units_in_the_last_place_of_float64(function: Callable[..., Any]) -> None:
+    rng = np.random.default_rng(0)
+    any_, subnormal = (rng.integers(0, top, 200_000, dtype=np.uint64).view("f8") for top in (2**64 - 1, 2**52))
+    near = [
+        rng.uniform(low, high, 200_000) for low, high in ((-1, 1), (0.5, 1.5), (-746, -708), (708, 710), (-746, 710))
+    ]
+    x = np.concatenate([any_, subnormal, *near, 1 + near[0] * 1e-9, SPECIAL.astype("f8")])
+    with np.errstate(all="ignore"):
+        got, exact = nf.jit(lambda x: function(x))(x), function(x.astype(np.longdouble))
+        wanted = exact.astype("f8")
+    finite = np.isfinite(wanted)
+    off = np.abs(got[finite] - exact[finite]) / np.spacing(np.abs(wanted[finite]))
+    assert off.max() < 1.05
+    np.testing.assert_array_equal(got[~finite], wanted[~finite])
 
 
 def test_exact_where_numpy_is() -> None:
