@@ -15,7 +15,7 @@ import llvmlite.ir as ir
 from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
-from numfuse.runtime.cpu import elementary
+from numfuse.runtime.cpu import elementary, trigonometry
 from numfuse.runtime.cpu.target import helper
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define
@@ -76,8 +76,7 @@ def call_c(builder: ir.IRBuilder, symbol: str, args: list[Any]) -> Any:
     variants = vector_variants(symbol, scalar, len(args))
     if variants:
         told = ",".join(f"_ZGV_LLVM_N{width}{'v' * len(args)}_{symbol}({name})" for name, width in variants)
-        call.attributes._known = call.attributes._known | {f'"vector-function-abi-variant"="{told}"'}
-        call.attributes.add(f'"vector-function-abi-variant"="{told}"')
+        trigonometry.add_attribute(call, f'"vector-function-abi-variant"="{told}"')
         for name, width in variants:
             vector = ir.VectorType(scalar, width)
             declared = external(builder, name, vector, [vector] * len(args))
@@ -198,6 +197,8 @@ fmod = c_function("fmod", 2)
 _CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
     "exp": short_or_c("exp", elementary.exp, FLOAT, DOUBLE),
     "log": short_or_c("log", elementary.log, FLOAT, DOUBLE),
+    "sin": short_or_c("sin", trigonometry.sin, FLOAT),
+    "cos": short_or_c("cos", trigonometry.cos, FLOAT),
     "tanh": short_or_c("tanh", elementary.tanh, FLOAT),
 }
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))

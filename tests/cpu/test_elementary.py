@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numfuse.runtime.cpu import elementary
 
 import numfuse as nf
 
@@ -16,7 +17,9 @@ SPECIAL = np.array(
 )
 
 
-@pytest.mark.parametrize(("function", "limit"), [(np.exp, 1.05), (np.log, 1.05), (np.tanh, 1.15)])
+@pytest.mark.parametrize(
+    ("function", "limit"), [(np.exp, 1.05), (np.log, 1.05), (np.tanh, 1.15), (np.sin, 1.9), (np.cos, 1.9)]
+)
 def test_units_in_the_last_place(function: Callable[..., Any], limit: float) -> None:
     x = np.concatenate([BITS.view("f4"), SPECIAL])
     with np.errstate(all="ignore"):
@@ -28,6 +31,15 @@ def test_units_in_the_last_place(function: Callable[..., Any], limit: float) -> 
     odd = ~finite
     overflow = np.float32(3.4028235e38)  # the largest number and infinity are one unit apart
     np.testing.assert_array_equal(np.clip(got[odd], -overflow, overflow), np.clip(wanted[odd], -overflow, overflow))
+
+
+@pytest.mark.skipif(not elementary.is_fast(), reason="the C library's vector functions are not those for one number")
+@pytest.mark.parametrize("function", [np.exp, np.log, np.tanh, np.sin, np.cos])
+def test_neighbours_do_not_matter(function: Callable[..., Any]) -> None:
+    x = BITS[::41].view("f4")
+    order = np.random.default_rng(0).permutation(len(x))
+    compiled = nf.jit(lambda x: function(x))
+    np.testing.assert_array_equal(compiled(x)[order], compiled(x[order]))
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type here")
@@ -55,6 +67,8 @@ def test_exact_where_numpy_is() -> None:
     np.testing.assert_array_equal(nf.jit(lambda y: np.log(y))(y), [0, -np.inf, -np.inf, np.inf])
     assert np.isnan(nf.jit(lambda y: np.log(-y))(y[:1]))
     z = np.array([0.0, -0.0, np.inf, -np.inf, 1e-45, -1e-45, 20.0, -1e30], "f4")
-    tanh = nf.jit(lambda z: np.tanh(z))(z)
+    tanh, sin, cos = nf.jit(lambda z: (np.tanh(z), np.sin(z), np.cos(z)))(z)
     np.testing.assert_array_equal(tanh, np.tanh(z))
     np.testing.assert_array_equal(np.signbit(tanh), np.signbit(z))
+    np.testing.assert_array_equal(np.signbit(sin[[0, 1, 4, 5]]), np.signbit(z[[0, 1, 4, 5]]))
+    assert np.isnan(sin[2:4]).all() and np.isnan(cos[2:4]).all() and (cos[[0, 1, 4, 5]] == 1).all()
