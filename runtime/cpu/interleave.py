@@ -31,10 +31,16 @@ def interleave(function: ir.Function) -> None:
     back = [jump for jump in jumps if _place(jump.operands[0]) < _place(jump.parent)]
     if len(back) != 1:
         return
-    calls = [each for block in function.blocks for each in block.instructions if isinstance(each, ir.CallInstr)]
-    if sum(call.callee.name.startswith("llvm.fma.") for call in calls) >= LONG:
+    if _multiplications(function) >= LONG:
         told = function.module.add_metadata(["llvm.loop.interleave.count", ir.Constant(I32, COUNT)])
         back[0].set_metadata("llvm.loop", _LoopId(function.module, [told], str(len(function.module.metadata))))
+
+
+def _multiplications(function: ir.Function) -> int:
+    """The fused multiplications and additions in a function and those that it calls."""
+    calls = [each for block in function.blocks for each in block.instructions if isinstance(each, ir.CallInstr)]
+    callees = [call.callee for call in calls if isinstance(call.callee, ir.Function)]
+    return sum(1 if callee.name.startswith("llvm.fma.") else _multiplications(callee) for callee in callees)
 
 
 def _place(block: ir.Block) -> int:
