@@ -15,7 +15,7 @@ import llvmlite.ir as ir
 from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
-from numfuse.runtime.cpu import elementary
+from numfuse.runtime.cpu import elementary, trigonometry
 from numfuse.runtime.cpu.stream_functions import past_line, store_fence, stream  # noqa: F401
 from numfuse.runtime.cpu.target import helper
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
@@ -77,8 +77,7 @@ def call_c(builder: ir.IRBuilder, symbol: str, args: list[Any]) -> Any:
     variants = vector_variants(symbol, scalar, len(args))
     if variants:
         told = ",".join(f"_ZGV_LLVM_N{width}{'v' * len(args)}_{symbol}({name})" for name, width in variants)
-        call.attributes._known = call.attributes._known | {f'"vector-function-abi-variant"="{told}"'}
-        call.attributes.add(f'"vector-function-abi-variant"="{told}"')
+        trigonometry.add_attribute(call, f'"vector-function-abi-variant"="{told}"')
         for name, width in variants:
             vector = ir.VectorType(scalar, width)
             declared = external(builder, name, vector, [vector] * len(args))
@@ -181,12 +180,12 @@ _UNARY = (
 )  # fmt: skip
 
 
-def short_or_c(name: str, short: Callable[..., Any]) -> Any:
-    """A function of float32 in the kernel itself where that pays, else the C library's."""
+def short_or_c(name: str, short: Callable[..., Any], *kinds: ir.Type) -> Any:
+    """A function of floats of these kinds in the kernel itself where that pays, else the C library's."""
     fast = elementary.is_fast()
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return short(builder, args[0]) if fast and args[0].type == FLOAT else call_c(builder, name, list(args))
+        return short(builder, args[0]) if fast and args[0].type in kinds else call_c(builder, name, list(args))
 
     return intrinsic(lambda typing, x: (x(x), codegen))
 
@@ -197,8 +196,11 @@ arctan2 = c_function("atan2", 2)
 nextafter = c_function("nextafter", 2)
 fmod = c_function("fmod", 2)
 _CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
-    "exp": short_or_c("exp", elementary.exp),
-    "log": short_or_c("log", elementary.log),
+    "exp": short_or_c("exp", elementary.exp, FLOAT, DOUBLE),
+    "log": short_or_c("log", elementary.log, FLOAT, DOUBLE),
+    "sin": short_or_c("sin", trigonometry.sin, FLOAT),
+    "cos": short_or_c("cos", trigonometry.cos, FLOAT),
+    "tanh": short_or_c("tanh", elementary.tanh, FLOAT),
 }
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
 copysign = llvm_function("copysign", 2)

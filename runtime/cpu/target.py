@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import Linkage
+from llvmlite.binding.newpassmanagers import create_new_module_pass_manager
 from numba.core import codegen, compiler, cpu, fastmathpass, target_extension, types, typing
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
@@ -20,6 +22,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
 from numba.core.typing.templates import Registry
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
+from numfuse.runtime.cpu.interleave import interleave
 
 NAME = "numfuse"
 PASSES = (
@@ -73,6 +76,8 @@ class KernelContext(cpu.CPUContext):
         """As Numba's, but without its runtime library: kernels allocate nothing."""
         if self.fastmath:
             fastmathpass.rewrite_module(module, self.fastmath)
+        for function in module.functions:
+            interleave(function)
 
 
 class _Target(target_extension.CPU):
@@ -110,6 +115,24 @@ class KernelLibrary(codegen.CPUCodeLibrary):
         for function in module.functions:
             if not function.is_declaration:
                 passes.run(function, builder)
+
+    def _optimize_final_module(self) -> None:
+        super()._optimize_final_module()
+        if any(function.linkage == Linkage.weak_odr for function in self._final_module.functions):
+            self._put_vector_functions_in_place()
+
+    def _put_vector_functions_in_place(self) -> None:
+        """Inlines what the vectorised loop calls now (`trigonometry.py`), and removes what nothing calls."""
+        for function in self._final_module.functions:
+            if function.linkage in (Linkage.weak_odr, Linkage.linkonce_odr):
+                function.linkage = Linkage.internal
+        passes = create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.add_global_dead_code_eliminate_pass()
+        passes.run(self._final_module, self.codegen._pass_builder())
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
