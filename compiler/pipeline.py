@@ -19,6 +19,7 @@ from numfuse.passes.fuse import fuse
 from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
 from numfuse.passes.online import online
+from numfuse.passes.products import products
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
 
@@ -31,6 +32,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", lambda graph, target, given: simplify(graph)),
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
+    ("products", lambda graph, target, given: products(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns)),
@@ -40,7 +42,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("contiguous", lambda graph, target, given: graph if target.strided_copies else dead(contiguous(graph))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
-"""`tidy` is simplify, cse and dead again, on what expand and split wrote."""
+"""`tidy` is simplify, cse and dead again, on what products, expand and split wrote."""
 
 
 @contextmanager

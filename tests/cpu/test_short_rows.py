@@ -1,4 +1,4 @@
-"""Kernels of many short rows."""
+"""Kernels of many short rows, and of small matrix products."""
 
 from __future__ import annotations
 
@@ -21,3 +21,22 @@ def test_short_rows(dtype: str, width: int, rng: np.random.Generator) -> None:
     function = nf.jit(f)
     assert "i = opaque(i)" in function.lower(x).as_text()
     close(function(x), f(x))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "c16", "i4"])
+@pytest.mark.parametrize("shape", [(3, 3, 3), (4, 4, 1), (1, 8, 8), (2, 1, 5)])
+def test_small_products(dtype: str, shape: tuple[int, int, int], rng: np.random.Generator) -> None:
+    n, k, m = shape
+    a, b = rng.standard_normal((70, n, k)) * 5, rng.standard_normal((70, k, m)) * 5
+    a, b = a.astype(dtype), b.astype(dtype)
+
+    def f(a, b):
+        return a @ b, (a @ b - 1).sum(1), np.swapaxes(b, 1, 2) @ np.swapaxes(a, 1, 2)
+
+    function = nf.jit(f)
+    assert not function.lower(a, b).library_calls
+    if dtype == "f2":  # one rounding of the product, one of the sum
+        for got, wanted in zip(function(a, b), f(a, b), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=0.2)
+    else:
+        close(function(a, b), f(a, b))

@@ -215,15 +215,6 @@ def test_expand_fmax_reduce() -> None:
         np.testing.assert_array_equal(after.evaluate(x)[0], ufunc.reduce(x, axis=1))
 
 
-def test_expand_product_of_a_computed_matrix_and_a_vector() -> None:
-    before = graph("%x: f64[3,4], %v: f64[4,1]", "%2", "%1: f64[3,4] = exp(%x)", "%2: f64[3,1] = matmul(%1, %v)")
-    after = expand(before)
-    assert "matmul" not in {node.op for node in after.nodes}
-    np.testing.assert_allclose(meaning(after)[0], meaning(before)[0])
-    stays = graph("%x: f64[3,4], %v: f64[4,1]", "%1", "%1: f64[3,1] = matmul(%x, %v)")
-    assert expand(stays).nodes[0].op == "matmul"
-
-
 def test_split() -> None:
     before = graph("%x: f32[2,20000,3]", "%1", "%1: f32[2] = sum(%x, axis=(1, 2))")
     check(
