@@ -2,7 +2,7 @@
 
     (b, n, k) @ (b, k, m)    one small product for each b:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
     (n, k) @ (k, m)          long, with few columns on both sides, beside elementwise work: the same
-    (n, k) @ (k, 1)          of a matrix that is computed for it alone, or a vector: sum(left * right)
+    (n, k) @ (k, 1)          of a matrix that is computed for it alone, in rows, or of a vector: sum(left * right)
 
 NumPy calls BLAS for each small product, which costs more than the product; the sums take their terms in the order of k, and are exact for integers.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
 from numfuse.compiler.ops import operator
 from numfuse.compiler.types import from_package, size_of
+from numfuse.passes.strides import strides_in_memory
 
 Emit = Callable[[Node], Node]
 
@@ -98,11 +99,13 @@ def _written_out(node: Node, emit: Emit) -> Node:
 
 
 def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
-    left, right = node.inputs
+    """Columns that are summed down the memory of a matrix are BLAS's: it is faster even where the matrix has to be put in memory for it."""
     n, m = node.shape[-2:]
     if 1 not in (n, m) or node.dtype.char in "?e":
         return False
-    return n == m == 1 or _is_computed(left if m == 1 else right, readers)
+    matrix, summed = (node.inputs[0], -1) if m == 1 else (node.inputs[1], -2)
+    strides = strides_in_memory(matrix)
+    return n == m == 1 or (_is_computed(matrix, readers) and strides is not None and strides[summed] == 1)
 
 
 def _with_vector(node: Node, emit: Emit) -> Node:

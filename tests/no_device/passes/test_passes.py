@@ -140,6 +140,20 @@ def test_simplify_one(line: str, simple: str) -> None:
             "%1: f32[3,4] = exp(%x)\n%2: f32[12] = reshape(%1, shape=(12,))",
         ),
         (
+            (
+                "%1: f32[4,3] = transpose(%x, perm=(1, 0))",
+                "%2: f32[4,1] = slice(%1, shape=(4, 1), start=(0, 0), step=(1, 1))",
+                "%3: f32[4,3] = multiply(%1, %2)",
+                "%4: f32[4,3] = add(%3, %1)",
+            ),
+            """%1: f32[4,3] = transpose(%x, perm=(1, 0))
+            %2: f32[4,1] = slice(%1, shape=(4, 1), start=(0, 0), step=(1, 1))
+            %3: f32[1,4] = reshape(%2, shape=(1, 4))
+            %4: f32[3,4] = multiply(%x, %3)
+            %5: f32[3,4] = add(%4, %x)
+            %6: f32[4,3] = transpose(%5, perm=(1, 0))""",
+        ),
+        (
             ("%1: f32[3,4] = broadcast_to(2.0:f32, shape=(3, 4))", "%2: f32[3,4] = multiply(%x, %1)"),
             "%1: f32[3,4] = multiply(%x, 2.0:f32)",
         ),

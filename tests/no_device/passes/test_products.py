@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numfuse.compiler.lower.program import ViewStep
 from numfuse.passes.products import products
 
 import numfuse as nf
@@ -94,6 +95,36 @@ def test_products_of_negative_zeros_are_zero() -> None:
 )
 def test_they_fuse(function, shapes: list[tuple[int, ...]]) -> None:
     assert set(ops(function, *[nf.spec("f4", *shape) for shape in shapes])) == {"kernel"}
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "kernels"),
+    [
+        (lambda x, y: x.T @ y, [(5, 7), (5, 6)], 0),
+        (lambda x, y: x @ y.T, [(7, 5), (6, 5)], 0),
+        (lambda x, y: np.swapaxes(x, 1, 2) @ y, [(3, 9, 20), (3, 9, 4)], 0),
+        (lambda x, y: np.einsum("ij,kj->ik", x, y), [(7, 5), (6, 5)], 0),
+        (lambda x, y: np.einsum("bqhd,bkhd->bhqk", x, y), [(2, 19, 3, 9), (2, 4, 3, 9)], 0),
+        (lambda x, y: np.tensordot(x, y, ((0,), (0,))), [(5, 7), (5, 6)], 0),
+        (lambda x, y: (x * 2).T @ y, [(5, 7), (5, 6)], 1),
+        (lambda x, y: (x.T + x.T[:, :1]) @ y, [(5, 7), (5, 6)], 1),
+        (lambda x, y: (x.T * y[:, 0]) @ y, [(5, 7), (5, 6)], 1),
+        (lambda x, v: (0.5 * x.T) @ v, [(500, 7), (500,)], 1),
+        (lambda x, v: v @ np.tanh(x), [(500, 7), (500,)], 1),
+    ],
+)
+def test_transposed_operands_are_views(function, shapes: list[tuple[int, ...]], kernels: int) -> None:
+    """What is computed for them keeps the order of what it is computed from."""
+    for target, arch in (("cpu", None), ("cuda", "sm_90")):
+        lowered = nf.jit(function).trace(*[nf.spec("f4", *shape) for shape in shapes]).lower(target=target, arch=arch)
+        assert lowered.library_calls == ["matmul"] and len(lowered.kernels) == kernels
+        views = [step.node for step in lowered.program.steps if isinstance(step, ViewStep)]
+        assert all(
+            node.op == "transpose" or (node.op == "reshape" and 1 in node.shape + node.inputs[0].shape)
+            for node in views
+        )
+        made = {kernel.node.params["body"].outputs[0].shape for kernel in lowered.program.kernels}
+        assert made <= {shapes[0]}
 
 
 def test_a_computed_matrix_and_a_vector() -> None:
