@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.targets import Target
+from numfuse.passes.associate import associate
 from numfuse.passes.contiguous import contiguous
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead
@@ -32,6 +33,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", lambda graph, target, given: simplify(graph)),
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
+    ("associate", lambda graph, target, given: dead(associate(graph, target.fastmath))),
     ("products", lambda graph, target, given: products(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
