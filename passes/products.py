@@ -1,7 +1,7 @@
 """Matrix products that kernels do better than a library call are written as sums of products, which fuse with what stands around them.
 
     (b, n, k) @ (b, k, m)    one small product for each b:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
-    (n, k) @ (k, m)          long, with few columns on both sides, beside elementwise work: the same
+    (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
     (n, k) @ (k, 1)          of a matrix that is computed for it alone, in rows, or of a vector: sum(left * right)
 
 NumPy calls BLAS for each small product, which costs more than the product; the sums take their terms in the order of k, and are exact for integers.
@@ -65,7 +65,7 @@ def _is_written_out(node: Node, readers: Counter[Node], beside: set[Node]) -> bo
     if n * k * m <= SMALL and max(n, m) <= LONGEST and size_of(node.shape[:-2]) >= MANY:
         return True
     fused = node in beside or _is_computed(left, readers) or _is_computed(right, readers)
-    return fused and k * min(n, m) <= NARROW and size_of(node.shape) >= MANY * min(n, m)
+    return fused and (k == 1 or k * min(n, m) <= NARROW) and size_of(node.shape) >= MANY * min(n, m)
 
 
 def _is_computed(node: Node, readers: Counter[Node]) -> bool:

@@ -45,7 +45,7 @@ class CpuPrinter(Printer):
         self.tiles: dict[Value, str] = {}
         self.loops = kernel.loops_over(kernel.rows)
         self.split = split_axis(self.loops)
-        self.apart = rows_apart(kernel)
+        self.apart: Axis | None = rows_apart(kernel)
 
     def source(self) -> Source:
         self.name_loops()
@@ -174,6 +174,7 @@ class LanesPrinter(CpuPrinter):
 
     def __init__(self, kernel: Kernel, lanes: int) -> None:
         super().__init__(kernel)
+        self.apart = None
         self.block_width = lanes
         self.lane_axis = self.loops[-1]
         self.lane = self.names.new("lane")

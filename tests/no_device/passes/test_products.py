@@ -86,6 +86,7 @@ def test_products_of_negative_zeros_are_zero() -> None:
         (lambda a, b: np.swapaxes(a, 1, 2) @ b, [(1000, 4, 4), (1000, 4, 4)]),
         (lambda p, r, t: p @ r.T + t, [(1000, 3), (3, 3), (3,)]),
         (lambda p, m: m @ (p - 1), [(4, 1000), (3, 4)]),
+        (lambda a, u, v: a - u @ v.T, [(100, 80), (100, 1), (80, 1)]),
         (
             lambda q, x, b: np.sqrt(np.sum(np.tanh(q @ x[..., None] + b) ** 2, axis=1)),
             [(1000, 3, 3), (1000, 3), (3, 1)],
