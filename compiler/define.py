@@ -111,7 +111,7 @@ def run(
     known = _compiled.setdefault(graph, {})
     if key not in known:
         part = _needed_for(graph, wanted)
-        lowered = lower_graph(part, [None] * len(part.inputs), target, None)
+        lowered = lower_graph(part, [None] * len(part.inputs), target, None, fastmath=fastmath)
         known[key] = part, lowered.device.compile(lowered.program, {"fastmath": fastmath})
     part, executable = known[key]
     given = {names[name.removeprefix("%")]: value for name, value in feeds.items()}

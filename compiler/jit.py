@@ -333,7 +333,8 @@ def jit(
         Names of arguments that the function needs as plain Python values (sizes, axes, flags). They must be hashable; each new value
         is compiled anew.
     fastmath
-        Lets the compiler reorder and approximate floating-point arithmetic, and assume that there are no NaNs and infinities.
+        Lets the compiler reorder and approximate floating-point arithmetic, and assume that there are no NaNs and infinities. Chains of matrix products are
+        multiplied in the order that takes the fewest multiplications: `(a @ b) @ v` as `a @ (b @ v)`; `lower(...).explain()` tells which.
     donate
         Names of array arguments that the caller does not use again: a result of the same shape and dtype may take their memory.
     fallback

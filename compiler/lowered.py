@@ -19,6 +19,7 @@ from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents
 from numfuse.compiler.types import type_text
 from numfuse.compiler.views import view_through
+from numfuse.passes.associate import associations
 from numfuse.passes.fuse import Fuser
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray
@@ -101,7 +102,7 @@ class Lowered:
         return program_text(self.program, self.device)
 
     def explain(self) -> str:
-        """The kernels, and each place where fusion stopped with its reason and the user's line."""
+        """The kernels, chains of products that are multiplied in another order, and each place where fusion stopped with its reason and the user's line."""
         return explain_text(self)
 
     def memory_analysis(self) -> dict[str, int]:
@@ -141,11 +142,12 @@ def lower_graph(
     traced: Traced | None = None,
     given: Mapping[int, int] | None = None,
     schedules: Schedules = AS_MODELLED,
+    fastmath: bool = False,
 ) -> Lowered:
     """Optimises a graph for a target and prints its kernels. `layouts`: how its inputs lie in memory (None: C order). `given`: inputs whose
     memory the program may write to, each with the output that it must hold at the end."""
     device = device_for(target_name, arch)
-    target = find_target(device.name)
+    target = find_target(device.name, fastmath)
     trail = Trail(check=log.wanted("check"))
     with without_collector():
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
@@ -165,7 +167,8 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None, schedules: 
     layouts = traced.layouts(on_device)
     given = traced.given(layouts)
     schedules = schedules or Schedules(traced.options.get("schedule") or MODEL)
-    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules)
+    fastmath = bool(traced.options.get("fastmath"))
+    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
     donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered
 
@@ -421,6 +424,11 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
 def explain_text(lowered: Lowered) -> str:
     lines = [f"{len(lowered.program.kernels)} kernels, {len(lowered.library_calls)} library calls"]
     lines += [f"  {step_text(lowered.program, step)}" for step in lowered.program.steps]
+    written = next(stage.graph for stage in lowered.trail.stages if stage.name == "dead")
+    for node, multiplications, left in associations(written, lowered.target.fastmath):
+        where = f"{node.where}: " if node.where else ""
+        told = f"another order of the products takes {left:,} multiplications in place of {multiplications:,}"
+        lines.append(f"  associate: {where}{node.op} ({type_text(node.shape, node.dtype)}): {told}")
     before = next(stage.graph for stage in reversed(lowered.trail.stages) if stage.name != "fuse")
     fuser = Fuser(before, lowered.target.machine)
     fuser.run()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.targets import Target
+from numfuse.passes.associate import associate
 from numfuse.passes.contiguous import contiguous
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead
@@ -19,6 +20,7 @@ from numfuse.passes.fuse import fuse
 from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
 from numfuse.passes.online import online
+from numfuse.passes.products import products
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
 
@@ -31,6 +33,8 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", lambda graph, target, given: simplify(graph)),
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
+    ("associate", lambda graph, target, given: dead(associate(graph, target.fastmath))),
+    ("products", lambda graph, target, given: products(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns)),
@@ -40,7 +44,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("contiguous", lambda graph, target, given: graph if target.strided_copies else dead(contiguous(graph))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
-"""`tidy` is simplify, cse and dead again, on what expand and split wrote."""
+"""`tidy` is simplify, cse and dead again, on what products, expand and split wrote."""
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel, Store
@@ -55,6 +55,8 @@ class Target:
     """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
     strided_copies: bool = True
     """Whether it copies arrays whatever their strides; if not, kernels do."""
+    fastmath: bool = False
+    """Whether the caller lets floating-point arithmetic be reordered."""
 
 
 def work_of(body: Graph) -> dict[Node, int]:
@@ -188,5 +190,5 @@ CUDA = Target(
 )
 
 
-def find_target(name: str) -> Target:
-    return {"cpu": CPU, "cuda": CUDA, "cudasim": CUDA}[name]
+def find_target(name: str, fastmath: bool = False) -> Target:
+    return replace({"cpu": CPU, "cuda": CUDA, "cudasim": CUDA}[name], fastmath=fastmath)

@@ -52,13 +52,14 @@ def dump(options: argparse.Namespace) -> str:
     function = find_function(options.function)
     arguments = arguments_of(function, options.arg)
     traced = function.trace(**arguments)
+    target = find_target(options.target, bool(traced.options.get("fastmath")))
     if options.after is not None:
-        return graph_text(optimize(traced.graph, find_target(options.target), last=options.after), options.format)
+        return graph_text(optimize(traced.graph, target, last=options.after), options.format)
     if options.stage == "traced":
         return graph_text(traced.graph, options.format)
     if options.stage == "optimized":
         trail = Trail()
-        optimize(traced.graph, find_target(options.target), last="tidy", trail=trail)
+        optimize(traced.graph, target, last="tidy", trail=trail)
         return graph_text(trail.stages[-1].graph, options.format)
     lowered = traced.lower(target=options.target, arch=options.arch)
     if options.stage == "fused":

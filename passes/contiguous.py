@@ -1,13 +1,18 @@
 """Copies of views become kernels, for targets whose memory copies do not know strides.
 
 A result that is a view of an argument is copied, and so is one that is reshaped against its order in memory. Written as an `astype` to the same
-dtype the copy is a kernel, fused with what makes the array; the reshape is a view again.
+dtype the copy is a kernel, fused with what makes the array; the reshape is a view again. So is the operand of a matrix product that BLAS cannot read as it
+lies: with steps, backwards, spread, or reshaped against its order. Transposed ones it can.
 """
 
 from __future__ import annotations
 
-from numfuse.compiler.graph import Graph, Node, make
+from collections.abc import Callable
+
+from numfuse.compiler.graph import Graph, Node, make, rewrite
 from numfuse.compiler.ops import operator
+from numfuse.compiler.ops.products import blas_order
+from numfuse.passes.strides import strides_in_memory
 
 
 def contiguous(graph: Graph) -> Graph:
@@ -27,6 +32,19 @@ def contiguous(graph: Graph) -> Graph:
             return reshaped
         return in_order(node) if _origin(node).op == "input" else node
 
+    def operand(node: Node, emit: Callable[[Node], Node]) -> Node:
+        strides = strides_in_memory(node)
+        if strides is not None and blas_order(node.shape, strides) is not None:
+            return node
+        return emit(make("astype", (node,), node.where, dtype=node.dtype))
+
+    def product(node: Node, emit: Callable[[Node], Node]) -> Node:
+        if node.op != "matmul" or node.dtype.kind not in "fc":
+            return node
+        inputs = tuple([operand(source, emit) for source in node.inputs])
+        return node if inputs == node.inputs else node.with_inputs(inputs)
+
+    graph = rewrite(graph, product)
     outputs = {node: result(node) for node in dict.fromkeys(graph.outputs)}
     if not added:
         return graph

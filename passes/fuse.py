@@ -378,6 +378,8 @@ class Fuser:
                 set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values()
             )
             if kept is not None and same_rows and covered and size_of([a.extent for a in kept]) == size_of(node.shape):
+                if self._writes_across(node, cluster, kept):
+                    return "its rows are columns of what the kernel writes"
                 if not self._stores_elements(cluster, kept) or self._resident(node, cluster):
                     return ""
                 reason = "its rows are too long to stay in the cache, or too few to keep the device busy"
@@ -388,6 +390,17 @@ class Fuser:
     def _stores_elements(self, cluster: Cluster, rows: tuple[Axis, ...]) -> bool:
         """Whether the cluster has outputs with elements inside a row (and not one value a row)."""
         return any(set(plain_axes(index) or ()) != set(rows) for index in cluster.outputs.values())
+
+    def _writes_across(self, node: Node, cluster: Cluster, rows: tuple[Axis, ...]) -> bool:
+        """Whether the cluster has outputs that a row goes down in memory, and not along, while the reduction reads along it."""
+        (source,), axis = node.inputs, node.params["axis"]
+        if len(source.shape) - 1 not in axis:
+            return False
+        for index in cluster.outputs.values():
+            walked = [part.axes for part in index if part.axes]
+            if walked and walked[-1] <= set(rows) and not set().union(*walked) <= set(rows):
+                return True
+        return False
 
     def _resident(self, reduction: Node | None, cluster: Cluster) -> bool:
         """Whether a row of the cluster stays in the cache from the reduction to what follows it."""

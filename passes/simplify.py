@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, is_scalar, make, rewrite
 from numfuse.compiler.ops import OPERATORS, operator
-from numfuse.compiler.types import broadcast, from_package, kind_of
+from numfuse.compiler.types import broadcast, from_package, kind_of, size_of
 
 Emit = Callable[[Node], Node]
 Rule = Callable[[Node, Emit], Node]
@@ -80,21 +80,29 @@ def _adds_leading_ones(node: Node) -> bool:
 
 
 def _views_last(node: Node, emit: Emit) -> Node:
-    """`op(reshape(x))` becomes `reshape(op(x))`, so that equal subexpressions meet."""
+    """`op(reshape(x))` becomes `reshape(op(x))`, so that equal subexpressions meet; so does `op(transpose(x), transpose(y))`, of vectors too."""
     arrays = [operand for operand in node.inputs if not is_scalar(operand)]
-    if len(arrays) != 1 or arrays[0].op not in ("reshape", "transpose") or arrays[0].shape != node.shape:
+    view = next((a for a in arrays if a.op in ("reshape", "transpose") and a.shape == node.shape), None)
+    if view is None:
         return node
-    (view,) = arrays
-    (source,) = view.inputs
-    inner = Node(
-        node.op,
-        tuple([source if operand is view else operand for operand in node.inputs]),
-        node.params,
-        source.shape,
-        node.dtype,
-        node.where,
-    )
+    sources = {operand: _before(view, operand, emit) for operand in arrays}
+    if None in sources.values():
+        return node
+    inputs = tuple([sources.get(operand) or operand for operand in node.inputs])
+    inner = Node(node.op, inputs, node.params, view.inputs[0].shape, node.dtype, node.where)
     return Node(view.op, (emit(_simplify(inner, emit)),), view.params, node.shape, node.dtype, view.where)
+
+
+def _before(view: Node, operand: Node, emit: Emit) -> Node | None:
+    """What the operand is where `view` is not yet done: None where that is no less work to read."""
+    (source,) = view.inputs
+    if (operand.op, operand.params, operand.shape) == (view.op, view.params, view.shape):
+        return operand.inputs[0] if operand.inputs[0].shape == source.shape else None
+    if view.op != "transpose" or size_of(operand.shape) != max(operand.shape, default=1):
+        return None
+    spread = (1,) * (len(view.shape) - len(operand.shape)) + operand.shape
+    turned = tuple([extent for _, extent in sorted(zip(view.params["perm"], spread, strict=True))])
+    return emit(_reshape(make("reshape", (operand,), operand.where, shape=turned), emit))
 
 
 def _is(node: Node, number: float) -> bool:

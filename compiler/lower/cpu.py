@@ -20,12 +20,19 @@ from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Scope, Store, Value
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
+from numfuse.compiler.ops import operator
 from numfuse.compiler.types import NARROW, kind_of
 
 RUN = 4096
 """Elements that are summed in one go; longer sums add up such runs, which keeps float32 sums as exact as NumPy's."""
 LANES = 64
 """Columns that a reduction across rows works on at once, unless a schedule says otherwise."""
+WRITTEN_OUT = 64
+"""Elements of a row up to which LLVM writes the loops over it out."""
+CALL = 10
+"""What an operator costs from which on it is a call of a library function, in additions."""
+NEAR = 8
+"""The longest step from one element to the next with which LLVM loads several whole vectors and sorts their elements; beyond, it gathers them one by one."""
 LOCAL_BYTES = 65536
 """Memory for the values kept between the loops of a row, on the thread's stack."""
 
@@ -38,6 +45,7 @@ class CpuPrinter(Printer):
         self.tiles: dict[Value, str] = {}
         self.loops = kernel.loops_over(kernel.rows)
         self.split = split_axis(self.loops)
+        self.apart: Axis | None = rows_apart(kernel)
 
     def source(self) -> Source:
         self.name_loops()
@@ -50,6 +58,7 @@ class CpuPrinter(Printer):
             self.line("pass")
         source = Source(self.kernel.name, parameters, header(self.kernel), self.lines)
         source.imports = "from numfuse.runtime.cpu.functions import *"
+        source.written_out = self.apart is not None
         return source
 
     def rows(self) -> None:
@@ -62,6 +71,9 @@ class CpuPrinter(Printer):
                 if loop.number == axis.number:
                     lo, hi = ("lo", "hi") if loop == self.split else ("0", str(loop.extent))
                     opened.enter_context(self.along(loop, lo, hi, scope))
+                    if loop == self.apart:
+                        name = self.axis_names[loop.number]
+                        self.line(f"{name} = opaque({name})")
                 self.statements(scope)  # of a collapsed axis: what moves with none after all
 
     def along(self, axis: Axis, lo: str, hi: str, scope: Scope) -> AbstractContextManager[None]:
@@ -161,6 +173,7 @@ class LanesPrinter(CpuPrinter):
 
     def __init__(self, kernel: Kernel, lanes: int) -> None:
         super().__init__(kernel)
+        self.apart = None
         self.block_width = lanes
         self.lane_axis = self.loops[-1]
         self.lane = self.names.new("lane")
@@ -296,6 +309,32 @@ def split_axis(loops: list[Axis]) -> Axis | None:
     if loops[0].extent >= 16:
         return loops[0]
     return max(loops, key=lambda axis: axis.extent)
+
+
+def rows_apart(kernel: Kernel) -> Axis | None:
+    """The loop around rows so short that LLVM writes them out, and so far apart that it should not put several of them side by side in vectors, but what
+    each has side by side. None where there is no such loop, or where no vectors would be found in a row."""
+    inside = max([loop.length for loop in kernel.loops], default=1)
+    for loop in reversed(kernel.loops_over(kernel.rows)):
+        if inside * loop.extent > WRITTEN_OUT:
+            break
+        inside *= loop.extent
+    else:
+        return None
+    far = any(abs(kernel.coef(index, loop)) > NEAR for _, index in kernel.accesses)
+    return loop if far and 1 < inside <= WRITTEN_OUT and not _calls(kernel) and not _counts(kernel) else None
+
+
+def _calls(kernel: Kernel) -> bool:
+    """Whether it calls library functions, which have vectors for whole loops only."""
+    values = [statement for statement in kernel.statements if isinstance(statement, Value)]
+    return any(value.node is not None and operator(value.node.op).cost >= CALL for value in values)
+
+
+def _counts(kernel: Kernel) -> bool:
+    """Whether a loop gathers numbers by the outcome of tests: LLVM makes vectors of that in loops only."""
+    numbers = any(gathered.result.dtype.kind != "b" for loop in kernel.loops for gathered in loop.accumulators)
+    return numbers and any(isinstance(value, Value) and value.dtype.kind == "b" for value in kernel.statements)
 
 
 def can_have_lanes(kernel: Kernel) -> bool:

@@ -48,6 +48,8 @@ class Source:
     """The comments above it, made when somebody looks."""
     lines: list[tuple[str, str]] = field(default_factory=list)
     imports: str = ""
+    written_out: bool = False
+    """Whether its rows are loops that the compiler writes out, and then looks for vectors in."""
 
     def rename(self, name: str) -> None:
         """Calls the function `name`; the body does not mention it."""

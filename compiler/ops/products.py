@@ -29,6 +29,22 @@ def infer_matmul(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[S
     return (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), _matmul_dtype[pair]
 
 
+def blas_order(shape: Shape, strides: Shape) -> tuple[bool, int] | None:
+    """How BLAS is to read the matrices of an array with these strides, in elements: whether transposed, and the leading dimension. None where it
+    cannot: it wants neighbouring elements side by side along one axis, and no two in one place."""
+    (rows, columns), (row_step, column_step) = shape[-2:], strides[-2:]
+    if not rows or not columns:
+        return False, max(columns, 1)
+    for transposed, side_by_side, length, lead, count in (
+        (False, column_step, columns, row_step, rows),
+        (True, row_step, rows, column_step, columns),
+    ):
+        lead = lead if count > 1 else length
+        if (side_by_side == 1 or length == 1) and lead >= length:
+            return transposed, lead
+    return None
+
+
 def results_of_fused(operands: Sequence[Spec], params: Mapping[str, Any]) -> list[Spec]:
     body = params["body"]
     if [node.spec for node in body.inputs] != list(operands):

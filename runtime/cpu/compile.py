@@ -46,7 +46,7 @@ def _compiled(source: Source, fastmath: bool) -> Any:
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
     pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]  # type: ignore[attr-defined]
-    return compiled(scope[source.name], (types.int64, types.int64, *pointers), fastmath)
+    return compiled(scope[source.name], (types.int64, types.int64, *pointers), fastmath, source.written_out)
 
 
 def numba_type(dtype: np.dtype | None) -> Any:

@@ -8,13 +8,14 @@ for them (`numba.core.target_extension`): what is registered here concerns no ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from llvmlite.binding import Linkage
 from llvmlite.binding.newpassmanagers import create_new_module_pass_manager
-from numba.core import codegen, compiler, cpu, fastmathpass, target_extension, types, typing
+from numba.core import codegen, compiler, config, cpu, fastmathpass, target_extension, types, typing
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.descriptors import TargetDescriptor
@@ -144,8 +145,21 @@ class KernelLibrary(codegen.CPUCodeLibrary):
         return str(self.codegen._tm.emit_assembly(self._final_module))
 
 
-def compiled(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool) -> tuple[str, KernelLibrary]:
-    """The symbol of a function of these types that returns nothing, and the module it is in."""
+@contextmanager
+def statement_vectors(wanted: bool) -> Iterator[None]:
+    """Has LLVM look for vectors in straight code too, which Numba leaves out unless this setting of its says otherwise. To be held with the compiler's lock."""
+    before = config.SLP_VECTORIZE
+    config.SLP_VECTORIZE = int(wanted or before)
+    try:
+        yield
+    finally:
+        config.SLP_VECTORIZE = before
+
+
+def compiled(
+    function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool, written_out: bool
+) -> tuple[str, KernelLibrary]:
+    """The symbol of a function of these types that returns nothing, and the module it is in. `written_out`: as of `Source`."""
     flags = compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.enable_ssa = False
@@ -153,7 +167,7 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath:
     flags.noalias = True  # no argument overlaps another: the runtime sees to it
     flags.fastmath = cpu.FastMathOptions(fastmath)
     target = _Dispatcher.targetdescr
-    with global_compiler_lock, target_extension.target_override(NAME):
+    with global_compiler_lock, statement_vectors(written_out), target_extension.target_override(NAME):
         library = KernelLibrary(target.target_context.codegen(), function.__name__)
         result = compiler.compile_extra(
             target.typing_context,

@@ -41,6 +41,7 @@ KERNELS = {
     "noisy": (noisy, [nf.spec("f8", 40, 50), np.random.default_rng(0)]),
     "across": (lambda x, y: x.T + y, [nf.spec("f4", 100, 64), nf.spec("f4", 64, 100)]),
     "streamed": (CASES["stencil"].function, [nf.spec("f4", 1026, 1026)]),
+    "rotate": (lambda r, x, t: r @ x + t, [nf.spec("f4", 1000, 3, 3), nf.spec("f4", 1000, 3, 3), nf.spec("f4", 3)]),
     "count": (lambda x: (x > 0.5).sum(1), [nf.spec("f4", 50, 300)]),
 }
 

@@ -155,3 +155,13 @@ def test_every_pass_keeps_the_meaning(rng):
                 after = run(after, target, {}).check()
                 for got, value in zip(after.evaluate(*arguments), wanted, strict=True):
                     np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-5, err_msg=f"{name} {pass_name}")
+
+
+def test_sums_of_rows_that_lie_across_what_is_written() -> None:
+    """The sum has a kernel of its own: with it, the other one would go down the columns of a large array."""
+    specs = nf.spec("f4", 100, 20), nf.spec("f4", 80, 20)
+    lowered = nf.jit(lambda x, y: np.exp(x @ y.T - (y * y).sum(1))).lower(*specs, target="cpu")
+    assert [kernel.extents for kernel in lowered.program.kernels] == [[{"count": 80}], [{"count": 100}]]
+    assert "its rows are columns of what the kernel writes" in lowered.explain()
+    along = nf.jit(lambda x, y: np.exp(x @ y.T - (x * x).sum(1, keepdims=True))).lower(*specs, target="cpu")
+    assert len(along.kernels) == 1

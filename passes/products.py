@@ -1,0 +1,117 @@
+"""Matrix products that kernels do better than a library call are written as sums of products, which fuse with what stands around them.
+
+    (b, n, k) @ (b, k, m)    one small product for each b:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
+    (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
+    (n, k) @ (k, 1)          of a matrix that is computed for it alone, in rows, or of a vector: sum(left * right)
+
+NumPy calls BLAS for each small product, which costs more than the product; the sums take their terms in the order of k, and are exact for integers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
+from numfuse.compiler.ops import operator
+from numfuse.compiler.types import from_package, size_of
+from numfuse.passes.strides import strides_in_memory
+
+Emit = Callable[[Node], Node]
+
+TERMS = 8
+"""Terms of a sum that is written out, at most."""
+SMALL = 512
+"""Multiplications of one product among many, up to which a kernel is faster than calls of BLAS."""
+LONGEST = 16
+"""Rows and columns of such a product, at most: BLAS is fast with long ones."""
+MANY = 32
+"""Products from which on they are worth compiling a kernel: fewer take NumPy about two microseconds."""
+NARROW = 16
+"""Elements of a matrix that a long one is multiplied with in a kernel, where that saves reading the product again."""
+
+
+def products(graph: Graph) -> Graph:
+    if not any(node.op == "matmul" for node in graph.nodes):
+        return graph
+    readers = Counter(
+        seen_through(source) for node in graph.nodes if operator(node.op).kind != "view" for source in node.inputs
+    )
+    beside = {
+        seen_through(source)
+        for node in graph.nodes
+        if operator(node.op).kind == "elementwise"
+        for source in node.inputs
+    }
+    given = iter(graph.nodes)
+
+    def rule(node: Node, emit: Emit) -> Node:
+        original = next(given)
+        if node.op != "matmul" or from_package(node.dtype):
+            return node
+        if _is_written_out(original, readers, beside):
+            return _written_out(node, emit)
+        return _with_vector(node, emit) if _is_with_vector(original, readers) else node
+
+    return rewrite(graph, rule)
+
+
+def _is_written_out(node: Node, readers: Counter[Node], beside: set[Node]) -> bool:
+    left, right = node.inputs
+    (n, k), m = left.shape[-2:], right.shape[-1]
+    if k > TERMS:
+        return False
+    if n * k * m <= SMALL and max(n, m) <= LONGEST and size_of(node.shape[:-2]) >= MANY:
+        return True
+    fused = node in beside or _is_computed(left, readers) or _is_computed(right, readers)
+    return fused and (k == 1 or k * min(n, m) <= NARROW) and size_of(node.shape) >= MANY * min(n, m)
+
+
+def _is_computed(node: Node, readers: Counter[Node]) -> bool:
+    """Whether kernels compute it, or the array that it is a view of, for one reader."""
+    source = seen_through(node)
+    return operator(source.op).kind in ("elementwise", "guarded") and readers[source] < 2
+
+
+def _written_out(node: Node, emit: Emit) -> Node:
+    """The sum over k, term by term. Of bools it is an `or` of `and`s, and float16 is summed in float32 and rounded once, as NumPy does."""
+    left, right = node.inputs
+    multiply, add = ("logical_and", "logical_or") if node.dtype.kind == "b" else ("multiply", "add")
+    half = node.dtype == np.dtype("f2")
+    if half:
+        left, right = [emit(make("astype", (one,), node.where, dtype=np.dtype("f4"))) for one in (left, right)]
+
+    def part(matrix: Node, axis: int, place: int) -> Node:
+        """A column or a row."""
+        start = tuple(place if a == axis % len(matrix.shape) else 0 for a in range(len(matrix.shape)))
+        shape = tuple(1 if a == axis % len(matrix.shape) else n for a, n in enumerate(matrix.shape))
+        step = (1,) * len(matrix.shape)
+        return emit(make("slice", (matrix,), node.where, start=start, step=step, shape=shape))
+
+    total = emit(constant(left.dtype.type(0)))  # products of -0.0 alone add up to 0.0
+    for place in range(left.shape[-1]):
+        term = emit(make(multiply, (part(left, -1, place), part(right, -2, place)), node.where))
+        total = emit(make(add, (total, term), node.where))
+    if not left.shape[-1]:
+        total = emit(make("broadcast_to", (total,), node.where, shape=node.shape))
+    return make("astype", (total,), node.where, dtype=node.dtype) if half else total
+
+
+def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
+    """Columns that are summed down the memory of a matrix are BLAS's: it is faster even where the matrix has to be put in memory for it."""
+    n, m = node.shape[-2:]
+    if 1 not in (n, m) or node.dtype.char in "?e":
+        return False
+    matrix, summed = (node.inputs[0], -1) if m == 1 else (node.inputs[1], -2)
+    strides = strides_in_memory(matrix)
+    return n == m == 1 or (_is_computed(matrix, readers) and strides is not None and strides[summed] == 1)
+
+
+def _with_vector(node: Node, emit: Emit) -> Node:
+    left, right = node.inputs
+    ndim = len(right.shape)
+    turned = emit(make("transpose", (right,), node.where, perm=(*range(ndim - 2), ndim - 1, ndim - 2)))
+    product = emit(make("multiply", (left, turned), node.where))
+    total = emit(make("sum", (product,), node.where, axis=(len(product.shape) - 1,)))
+    return make("reshape", (total,), node.where, shape=node.shape)

@@ -1,0 +1,42 @@
+"""Kernels of many short rows, and of small matrix products."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from tests.functions import close
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "c8", "f2"])
+@pytest.mark.parametrize("width", [9, 16, 37, 64])
+def test_short_rows(dtype: str, width: int, rng: np.random.Generator) -> None:
+    """LLVM writes these loops out, and looks for vectors in what a row has side by side."""
+    x = (rng.standard_normal((101, width)) * 9).astype(dtype)
+
+    def f(x):
+        return x + x[0], x.sum(1, dtype=dtype), x[:, ::-1] * x[:, :1], np.concatenate([x, x * x], axis=1)
+
+    function = nf.jit(f)
+    assert "i = opaque(i)" in function.lower(x).as_text()
+    close(function(x), f(x))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "c16", "i4"])
+@pytest.mark.parametrize("shape", [(3, 3, 3), (4, 4, 1), (1, 8, 8), (2, 1, 5)])
+def test_small_products(dtype: str, shape: tuple[int, int, int], rng: np.random.Generator) -> None:
+    n, k, m = shape
+    a, b = rng.standard_normal((70, n, k)) * 5, rng.standard_normal((70, k, m)) * 5
+    a, b = a.astype(dtype), b.astype(dtype)
+
+    def f(a, b):
+        return a @ b, (a @ b - 1).sum(1), np.swapaxes(b, 1, 2) @ np.swapaxes(a, 1, 2)
+
+    function = nf.jit(f)
+    assert not function.lower(a, b).library_calls
+    if dtype == "f2":  # one rounding of the product, one of the sum
+        for got, wanted in zip(function(a, b), f(a, b), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=0.2)
+    else:
+        close(function(a, b), f(a, b))
