@@ -8,11 +8,12 @@ for them (`numba.core.target_extension`): what is registered here concerns no ot
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import codegen, compiler, cpu, fastmathpass, target_extension, types, typing
+from numba.core import cgutils, codegen, compiler, cpu, fastmathpass, target_extension, types, typing
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.descriptors import TargetDescriptor
@@ -20,6 +21,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
 from numba.core.typing.templates import Registry
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
+from numfuse.runtime.cpu.backend import Module
 
 NAME = "numfuse"
 PASSES = (
@@ -101,28 +103,37 @@ target_extension.dispatcher_registry[_Target] = _Dispatcher
 target_extension.jit_registry[_Target] = lambda *args, **options: helper
 
 
-class KernelLibrary(codegen.CPUCodeLibrary):
-    """A kernel's module. It is optimised as Numba does it, but not loaded: `object_code` is for the cache, which loads it."""
+class KernelLibrary(codegen.CodeLibrary):
+    """A kernel's code as Numba makes it, without a part of LLVM's in it: `backend` does that."""
 
-    def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self.codegen._data_layout
-        passes, builder = self.codegen._function_pass_manager()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
+    def __init__(self, owner: Any, name: str) -> None:
+        super().__init__(owner, name)
+        self.text = ""
+        self.parts: dict[Any, None] = {}
 
-    def _finalize_final_module(self) -> None:
-        self._finalized = True
+    def add_ir_module(self, module: Any) -> None:
+        self.text = cgutils.normalize_ir_text(str(module))
 
-    def object_code(self) -> bytes:
-        return bytes(self.codegen._tm.emit_object(self._final_module))
+    def add_linking_library(self, library: Any) -> None:
+        self.parts[library] = None
 
-    def assembly(self) -> str:
-        return str(self.codegen._tm.emit_assembly(self._final_module))
+    def module(self, symbol: str) -> Module:
+        return Module(symbol, self.text, tuple([_bitcode(part) for part in self.parts]))
+
+    def finalize(self) -> None:
+        raise NotImplementedError
+
+    get_function = get_llvm_str = get_asm_str = finalize
 
 
-def compiled(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool) -> tuple[str, KernelLibrary]:
-    """The symbol of a function of these types that returns nothing, and the module it is in."""
+@functools.cache
+def _bitcode(library: Any) -> bytes:
+    """The functions of a helper, which outlives all kernels, for linking into kernels."""
+    return bytes(library._get_module_for_linking().as_bitcode())
+
+
+def lowered(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool) -> Module:
+    """A function of these types that returns nothing, as LLVM IR."""
     flags = compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.enable_ssa = False
@@ -143,5 +154,4 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath:
             library=library,
             pipeline_class=KernelPipeline,
         )
-        library.finalize()
-    return result.fndesc.llvm_func_name, library
+        return library.module(result.fndesc.llvm_func_name)

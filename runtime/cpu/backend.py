@@ -1,0 +1,161 @@
+"""LLVM's part of compiling a kernel: from its IR to object code. Needs llvmlite alone.
+
+llvmlite has one lock around every function of LLVM's. What takes long is called here without it, and without Python's: a module has a context of
+its own, and a thread a machine of its own, so that threads share nothing and kernels are compiled side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite.binding import ffi
+from numfuse.runtime.cpu.threads import thread_count
+
+
+@dataclass(frozen=True)
+class Module:
+    """A kernel as LLVM IR. `parts`: LLVM bitcode of the functions that it calls."""
+
+    symbol: str
+    text: str
+    parts: tuple[bytes, ...] = ()
+
+
+def _without_lock(name: str) -> Any:
+    """A function of LLVM's that touches what its arguments belong to, and nothing else."""
+    locked = getattr(ffi.lib, name)
+    function = ctypes.CDLL(ffi.lib._name, handle=ffi.lib._handle)[name]
+    function.argtypes, function.restype = locked.argtypes, locked.restype
+    return function
+
+
+_run_on_module = _without_lock("LLVMPY_RunNewModulePassManager")
+_run_on_function = _without_lock("LLVMPY_RunNewFunctionPassManager")
+_emit = _without_lock("LLVMPY_TargetMachineEmitToMemory")
+
+
+class Compiler:
+    """This processor's machine, and the passes that Numba has for modules."""
+
+    def __init__(self) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        triple = llvm.get_process_triple()
+        self.machine = llvm.Target.from_triple(triple).create_target_machine(
+            cpu=llvm.get_host_cpu_name(),
+            features=llvm.get_host_cpu_features().flatten(),
+            opt=3,
+            reloc="static" if triple.startswith(("x86", "i686")) else "default",
+            codemodel="jitdefault",
+            jit=True,
+        )
+        self.layout = str(self.machine.target_data)
+
+    def _builder(self, level: int) -> Any:
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        options.loop_vectorization, options.slp_vectorization = level > 0, False
+        return llvm.create_pass_builder(self.machine, options)
+
+    def optimized(self, module: Module) -> Any:
+        context = llvm.create_context()
+        made = llvm.parse_assembly(module.text, context)
+        made.verify()
+        made.data_layout = self.layout
+        builder = self._builder(3)
+        passes = builder.getFunctionPassManager()
+        for function in made.functions:
+            if not function.is_declaration:
+                _run_on_function(passes, function, builder)
+        for part in module.parts:
+            made.link_in(llvm.parse_bitcode(part, context))
+        builder = self._builder(0)
+        passes = builder.getModulePassManager()
+        passes.add_loop_rotate_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_jump_threading_pass()
+        _run_on_module(passes, made, builder)
+        builder = self._builder(3)
+        _run_on_module(builder.getModulePassManager(), made, builder)
+        return made
+
+    def object_code(self, module: Module) -> bytes:
+        with ffi.OutputString() as error:
+            buffer = _emit(self.machine, self.optimized(module), 1, error)
+            if not buffer:
+                raise RuntimeError(str(error))
+        try:
+            return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
+        finally:
+            ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+    def assembly(self, module: Module) -> str:
+        return str(self.machine.emit_assembly(self.optimized(module)))
+
+
+_of_thread = threading.local()
+
+
+def compiler() -> Compiler:
+    """The one of this thread."""
+    if not hasattr(_of_thread, "compiler"):
+        _of_thread.compiler = Compiler()
+    return _of_thread.compiler  # type: ignore[no-any-return]
+
+
+def object_codes(modules: Iterator[Module], count: int) -> list[bytes]:
+    """The object code of `count` modules. While this thread draws one after another, others compile those that are there already; then this one
+    helps them. An error, in drawing or compiling, is raised when they have finished what they are at."""
+    made = [b""] * count
+    errors: list[BaseException] = []
+    waiting: queue.SimpleQueue[tuple[int, Module] | None] = queue.SimpleQueue()
+
+    def work(task: tuple[int, Module] | None) -> None:
+        while task is not None:
+            place, module = task
+            made[place] = compiler().object_code(module)
+            task = waiting.get()
+
+    def help_out() -> None:
+        try:
+            work(waiting.get())
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = _started(help_out, min(count, thread_count()) - 1)
+    try:
+        for task in enumerate(modules):
+            waiting.put(task)
+        for _ in (*helpers, None):
+            waiting.put(None)
+        work(waiting.get())
+    except BaseException:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.get_nowait()
+        for _ in helpers:
+            waiting.put(None)
+        raise
+    finally:
+        for helper in helpers:
+            helper.join()
+    if errors:
+        raise errors[0]
+    return made
+
+
+def _started(target: Callable[[], None], count: int) -> list[threading.Thread]:
+    """So many threads, or fewer where the system refuses them, as at the end of a process."""
+    threads = []
+    with contextlib.suppress(RuntimeError):
+        for number in range(count):
+            thread = threading.Thread(target=target, name=f"numfuse-compile-{number + 1}")
+            thread.start()
+            threads.append(thread)
+    return threads
