@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,13 @@ def compile_sources(sources: Sequence[Source], fastmath: bool = False) -> list[b
             symbols.append(module.symbol.encode())
             yield module
 
-    codes = object_codes(modules(), len(sources))
+    collecting = gc.isenabled()
+    gc.disable()  # what Numba makes is in many cycles, and would be scanned again and again while it is in use
+    try:
+        codes = object_codes(modules(), len(sources))
+    finally:
+        if collecting:
+            gc.enable()
     return [symbol + b"\0" + code for symbol, code in zip(symbols, codes, strict=True)]
 
 

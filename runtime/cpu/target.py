@@ -18,9 +18,10 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.descriptors import TargetDescriptor
 from numba.core.registry import CPUDispatcher
-from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
+from numba.core.typed_passes import NoPythonBackend, NopythonTypeInference
 from numba.core.typing.templates import Registry
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
+from numfuse.runtime.cpu import lowering
 from numfuse.runtime.cpu.backend import Module
 
 NAME = "numfuse"
@@ -29,8 +30,7 @@ PASSES = (
     FixupArgs,
     IRProcessing,
     NopythonTypeInference,
-    IRLegalization,
-    NativeLowering,
+    lowering.KernelLowering,
     NoPythonBackend,
 )
 
@@ -58,18 +58,33 @@ class KernelTyping(typing.BaseContext):
     def load_additional_registries(self) -> None:
         from numba.core.typing import cmathdecl, mathdecl
 
-        for registry in (mathdecl.registry, cmathdecl.registry, _numbers):
+        for registry in (mathdecl.registry, cmathdecl.registry, _numbers, lowering.typing):
             self.install_registry(registry)
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019: there is one such object
+    def _resolved(self, function: Any, args: Any) -> Any:
+        return super().resolve_function_type(function, args, {})
+
+    def resolve_function_type(self, function: Any, args: Any, kws: Any) -> Any:
+        """As Numba's, which tries all that a function is declared for at each call of it."""
+        return super().resolve_function_type(function, args, kws) if kws else self._resolved(function, args)
 
 
 class KernelContext(cpu.CPUContext):
     """What LLVM code expressions become."""
 
     def load_additional_registries(self) -> None:
-        from numba.cpython import builtins, cmathimpl, mathimpl, numbers, rangeobj, tupleobj  # noqa: F401
+        from numba.cpython import builtins, cmathimpl, mathimpl, numbers, tupleobj  # noqa: F401
 
         self.install_registry(cmathimpl.registry)
         self.install_registry(mathimpl.registry)
+        self.install_registry(lowering.implementations)
+
+    def pair_first(self, builder: Any, pair: Any, kind: Any) -> Any:
+        return builder.extract_value(pair, 0)
+
+    def pair_second(self, builder: Any, pair: Any, kind: Any) -> Any:
+        return builder.extract_value(pair, 1)
 
     def post_lowering(self, module: Any, library: Any) -> None:
         """As Numba's, but without its runtime library: kernels allocate nothing."""
@@ -141,6 +156,9 @@ def lowered(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: 
     flags.noalias = True  # no argument overlaps another: the runtime sees to it
     flags.fastmath = cpu.FastMathOptions(fastmath)
     target = _Dispatcher.targetdescr
+    named = ["kernel_range" if name == "range" else name for name in function.__code__.co_names]
+    function.__code__ = function.__code__.replace(co_names=tuple(named))
+    function.__globals__["kernel_range"] = lowering.kernel_range
     with global_compiler_lock, target_extension.target_override(NAME):
         library = KernelLibrary(target.target_context.codegen(), function.__name__)
         result = compiler.compile_extra(
