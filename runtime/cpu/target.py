@@ -86,6 +86,11 @@ class KernelContext(cpu.CPUContext):
     def pair_second(self, builder: Any, pair: Any, kind: Any) -> Any:
         return builder.extract_value(pair, 1)
 
+    def create_cpython_wrapper(self, *args: Any, **options: Any) -> None:
+        """None: Python calls neither kernels nor what kernels call."""
+
+    create_cfunc_wrapper = get_executable = create_cpython_wrapper
+
     def post_lowering(self, module: Any, library: Any) -> None:
         """As Numba's, but without its runtime library: kernels allocate nothing."""
         if self.fastmath:
@@ -106,7 +111,12 @@ class _Descriptor(TargetDescriptor):
 
 
 class _Dispatcher(CPUDispatcher):
+    """A function that is compiled for the kernels that call it, and not for Python."""
+
     targetdescr = _Descriptor(NAME)
+
+    def add_overload(self, made: Any) -> None:
+        self.overloads[tuple(made.signature.args)] = made
 
 
 def helper(function: Callable[..., Any], **options: Any) -> Any:
