@@ -62,12 +62,14 @@ class KernelTyping(typing.BaseContext):
             self.install_registry(registry)
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019: there is one such object
-    def _resolved(self, function: Any, args: Any) -> Any:
+    def _resolved(self, function: Any, declared: Any, args: Any) -> Any:
         return super().resolve_function_type(function, args, {})
 
     def resolve_function_type(self, function: Any, args: Any, kws: Any) -> Any:
-        """As Numba's, which tries all that a function is declared for at each call of it."""
-        return super().resolve_function_type(function, args, kws) if kws else self._resolved(function, args)
+        """As Numba's, which at each call tries all that the function is declared for. What that is may grow at any time."""
+        if kws:
+            return super().resolve_function_type(function, args, kws)
+        return self._resolved(function, self._lookup_global(function), args)
 
 
 class KernelContext(cpu.CPUContext):
