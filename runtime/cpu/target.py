@@ -61,8 +61,9 @@ class KernelTyping(typing.BaseContext):
         for registry in (mathdecl.registry, cmathdecl.registry, _numbers, lowering.typing):
             self.install_registry(registry)
 
-    @functools.lru_cache(maxsize=4096)  # noqa: B019: there is one such object
+    @functools.lru_cache(maxsize=4096)  # noqa: B019
     def _resolved(self, function: Any, declared: Any, args: Any) -> Any:
+        """There is one such object, so that the cache keeps none alive."""
         return super().resolve_function_type(function, args, {})
 
     def resolve_function_type(self, function: Any, args: Any, kws: Any) -> Any:

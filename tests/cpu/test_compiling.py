@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import numfuse as nf
 from numfuse.runtime.cpu import backend
 from numfuse.runtime.cpu import compile as native
+
+import numfuse as nf
 
 Array = Any
 
