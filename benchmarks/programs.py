@@ -13,6 +13,7 @@ from typing import Any
 
 import measure
 import numpy as np
+import unmodified
 
 import numfuse
 
@@ -23,6 +24,7 @@ from tests.programs.program import Program
 EXAMPLES = """examples:
   python benchmarks/programs.py
   python benchmarks/programs.py --only ADI LeNet --repeat 15
+  python benchmarks/programs.py --peers torch --limit 300
 
 Each result is compared with NumPy's before it is timed. Writes programs.json and programs.md.
 """
@@ -32,6 +34,10 @@ in which NumPy and numfuse have their turn; each call gets arguments of its own,
 theirs. {quiet}
 The factor is NumPy's time by numfuse's. `trace` and `lower` (passes and printing) are of one run; `first call` is in a process that has loaded
 Numba, with an empty cache; `kernels` are distinct ones, each compiled once, and `launches` how often kernels and library calls run in a call.
+{peers}"""
+PEERS = """
+The last columns: the same functions under `jax.jit` and `torch.compile`, which takes NumPy code, each in a process of its own in which NumPy has
+turns too: NumPy's time by theirs, or what came instead of the right result within {limit:.0f} s.
 """
 
 
@@ -52,6 +58,20 @@ def parser() -> argparse.ArgumentParser:
         default=60.0,
         metavar="SECONDS",
         help="how long to wait, a program, for rounds in which no other process is busy (default: %(default)s)",
+    )
+    top.add_argument(
+        "--peers",
+        nargs="*",
+        default=list(unmodified.COMPILERS),
+        choices=list(unmodified.COMPILERS),
+        help="who else is given the programs (default: all)",
+    )
+    top.add_argument(
+        "--limit",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long one of them may take (default: %(default)s)",
     )
     return top
 
@@ -117,7 +137,11 @@ def measured(program: Program, rounds: int, patience: float) -> dict[str, Any]:
     }
 
 
-def cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def peer_text(found: dict[str, Any]) -> str:
+    return measure.ratio_text(found["factor"]) if "factor" in found else found["reason"].partition(":")[0]
+
+
+def cells(rows: Sequence[dict[str, Any]], peers: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     lines = []
     for row in rows:
         size = "x".join(map(str, row["size"]))
@@ -128,10 +152,11 @@ def cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
             measure.ratio_text(row["factor"]),
         ]
         stages = [measure.time_text(row[stage]) for stage in ("trace", "lower", "first_call")]
-        lines.append([f"{row['name']}, {size}", *times, *stages, str(row["kernels"]), f"{row['launches']:,}"])
+        theirs = [peer_text(row["peers"][peer]) for peer in peers]
+        lines.append([f"{row['name']}, {size}", *times, *stages, str(row["kernels"]), f"{row['launches']:,}", *theirs])
     mean = measure.geometric_mean(row["factor"] for row in rows)
-    lines.append(["geometric mean", "", "", measure.ratio_text(mean or 0.0), "", "", "", "", ""])
-    return ["", "numpy", "numfuse", "factor", "trace", "lower", "first call", "kernels", "launches"], lines
+    lines.append(["geometric mean", "", "", measure.ratio_text(mean or 0.0), "", "", "", "", "", *[""] * len(peers)])
+    return ["", "numpy", "numfuse", "factor", "trace", "lower", "first call", "kernels", "launches", *peers], lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,13 +176,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows.append(measured(program, options.repeat, options.patience))
             except measure.Mismatch as error:
                 faults.append(f"{program.name}: {error}")
-    headings, lines = cells(rows)
+    for number, row in enumerate(rows, 1):
+        row["peers"] = {}
+        for peer in options.peers:
+            measure.progress(f"[{number}/{len(rows)}] {row['name']}: {peer}")
+            row["peers"][peer] = unmodified.tried(peer, row["name"], options.limit)
+    headings, lines = cells(rows, options.peers)
     print(measure.table(headings, lines))
     others, dropped = max(row["others_share_of_a_core"] for row in rows), sum(row["rounds_dropped"] for row in rows)
-    packages = measure.versions(["numfuse", "numpy", "numba"])
+    packages = measure.versions(["numfuse", "numpy", "numba", *options.peers])
     told = {"benchmark": "programs", "date": measure.today(), "machine": measure.machine(), "versions": packages,
             "rounds": options.repeat, "rows": rows, "failed": faults}  # fmt: skip
-    notes = NOTES.format(rounds=options.repeat, quiet=measure.quiet_text(others, dropped))
+    notes = NOTES.format(rounds=options.repeat, quiet=measure.quiet_text(others, dropped),
+                         peers=PEERS.format(limit=options.limit) if options.peers else "")  # fmt: skip
     notes += "".join(f"\n\nFailed: {fault}" for fault in faults)
     text = measure.heading("Whole programs", told["machine"], packages)
     paths = measure.write_results(

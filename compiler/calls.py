@@ -6,6 +6,7 @@ call, so it takes the shortest way for common types; what it does not know is `U
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ STATIC = (bool, str, type(None))
 
 class Unfamiliar(Exception):
     """An argument of a type that the fast way does not know."""
+
+
+def share_memory(leaves: Sequence[Any]) -> bool:
+    """Whether two arrays of a call may share memory."""
+    arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
+    return any(np.may_share_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
 
 
 def kind_of(value: Any, leaves: list[Any]) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
-from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, static_kind
+from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, share_memory, static_kind
 from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
 from numfuse.compiler.leaves import Leaf, flatten_call, labels_of, leaf_of, owners_of
 from numfuse.compiler.lowered import Compiled, Lowered
@@ -140,6 +140,12 @@ class JitFunction:
                             return self._call(args, kwargs)
                         self._warn(error)
                         compiled = self._known[signature] = self._fallback(error, tree)
+                    except Exception:
+                        if not share_memory(leaves):
+                            raise
+                        return self._plain(
+                            args, kwargs
+                        )  # the error may be one of arrays that lie apart, as traces take them to
         if key is not None:
             plain = compiled.direct and not kwargs and not self._static
             entry = compiled.entry(key) if plain else None  # type: ignore[arg-type]

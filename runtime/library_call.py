@@ -16,7 +16,7 @@ Values = MutableSequence[Any] | MutableMapping[int, Any]
 
 
 def library_call(step: LibraryStep) -> Callable[[Values], None]:
-    """Calls NumPy on the values of the program. Its errors name the user's line.
+    """Calls NumPy on the values of the program. Its errors name the user's line; its warnings are for the caller to turn off (`np.errstate`).
 
     A result is put where the values have a place for it; where there is None, the array that NumPy made stands there afterwards.
     """
@@ -26,8 +26,7 @@ def library_call(step: LibraryStep) -> Callable[[Values], None]:
 
     def call(values: Values) -> None:
         inputs = [values[number] for number in step.inputs]
-        with np.errstate(all="ignore"):
-            made = function(inputs)
+        made = function(inputs)
         results = made[()] if several else (made,)
         for place, number, spec in wanted:
             if number is not None:

@@ -59,6 +59,14 @@ def complex_reciprocal(z: Any) -> Any:
     return np.reciprocal(z)
 
 
+def set_real(z: Any, part: Any) -> Any:
+    return type(z)(complex(part, z.imag))
+
+
+def set_imag(z: Any, part: Any) -> Any:
+    return type(z)(complex(z.real, part))
+
+
 def modf_fraction(x: Any) -> Any:
     return np.modf(x)[0]
 
@@ -148,6 +156,8 @@ NAMES: dict[str, Any] = {
             modulus,
             complex_divide,
             complex_reciprocal,
+            set_real,
+            set_imag,
             modf_fraction,
             frexp_mantissa,
             frexp_exponent,

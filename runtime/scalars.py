@@ -212,6 +212,14 @@ def _complex(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
         return complex_like(z, z.real, -z.imag)
 
     @compiled
+    def set_real(z, part):
+        return complex_like(z, part, z.imag)
+
+    @compiled
+    def set_imag(z, part):
+        return complex_like(z, z.real, part)
+
+    @compiled
     def complex_divide(a, b):
         """Smith's method, as NumPy has it (Smith, "Algorithm 116: Complex division", 1962)."""
         if absolute(b.real) >= absolute(b.imag):
@@ -234,7 +242,7 @@ def _complex(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
         size = z.real * ratio + z.imag
         return complex_like(z, ratio / size, like(z.real, -1) / size)
 
-    return [conjugate, complex_divide, complex_reciprocal]
+    return [conjugate, set_real, set_imag, complex_divide, complex_reciprocal]
 
 
 def _random(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:

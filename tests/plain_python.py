@@ -32,7 +32,8 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
                 ]
                 run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
         elif isinstance(step, LibraryStep):
-            library_call(step)(values)
+            with np.errstate(all="ignore"):
+                library_call(step)(values)
         else:
             values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
     copied = program.copied or [False] * len(program.results)

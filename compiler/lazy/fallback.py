@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.calls import normal
+from numfuse.compiler.calls import normal, share_memory
 from numfuse.compiler.lazy.host import to_host
 from numfuse.compiler.lazy.nodes import Left, heard
 from numfuse.compiler.lazy.recorder import LazyRecorder, recorder_of
@@ -42,8 +42,7 @@ class Fallback:
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether two arrays of a call share memory; then NumPy runs the function."""
-        arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
-        return any(np.may_share_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
+        return share_memory(leaves)
 
     def entry(self, specs: Sequence[Any]) -> None:
         return None

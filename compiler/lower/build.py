@@ -250,7 +250,9 @@ class Builder:
     def _kept(self, key: tuple[Node, Indices], scope: Scope) -> Value | None:
         """The value that an earlier loop over the same axes made, where the target keeps it."""
         earlier = self.earlier.get(key)
-        if earlier is None or earlier.scope.axes != scope.axes or earlier.scope.parent is not scope.parent:
+        if earlier is None or earlier.kind == "constant" or earlier.scope.axes != scope.axes:
+            return None
+        if earlier.scope.parent is not scope.parent:
             return None
         length = size_of([axis.extent for axis in scope.axes - self.scopes[-1].axes])
         if not self.keep(key[0], length):

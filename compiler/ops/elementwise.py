@@ -110,6 +110,26 @@ def infer_part(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Sha
     return operand.shape, np.dtype(f"f{operand.dtype.itemsize // 2}")
 
 
+def infer_set_part(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
+    whole, part = operands
+    if part.dtype != infer_part([whole], params)[1]:
+        raise TypeError("takes a complex array and one of its parts' dtype")
+    return broadcast(whole.shape, part.shape), whole.dtype
+
+
+def set_part(name: str, code: str) -> Operator:
+    """Complex numbers with another real or imaginary part: what a write to `z.real` makes."""
+
+    def reference(z: Any, part: Any) -> Any:
+        result = np.array(np.broadcast_to(z, np.broadcast_shapes(np.shape(z), np.shape(part))))
+        setattr(result, name, part)
+        return result
+
+    return Operator(
+        name=f"set_{name}", kind="elementwise", reference=reference, infer=infer_set_part, code={"cf": code}, cost=0
+    )
+
+
 def infer_integer_power(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
     (operand,) = operands
     if params["exponent"] < 0 or operand.dtype.kind not in "iu":
@@ -255,4 +275,6 @@ ROWS = [
     ),
     Operator(name="real", kind="elementwise", reference=np.real, infer=infer_part, code={"c": "{0}.real"}, cost=0),
     Operator(name="imag", kind="elementwise", reference=np.imag, infer=infer_part, code={"c": "{0}.imag"}, cost=0),
+    set_part("real", "set_real({0}, {1})"),
+    set_part("imag", "set_imag({0}, {1})"),
 ]

@@ -207,10 +207,6 @@ def an_index(*operands: Any, **params: Any) -> Any:
     return np.zeros((), np.intp)
 
 
-def an_index_each(x: Any, shape: Shape, order: str) -> Any:
-    return tuple([np.zeros((), np.intp) for _ in shape])
-
-
 TOTAL = [
     batched("sort", np.sort),
     batched("argsort", np.argsort),
@@ -220,6 +216,8 @@ TOTAL = [
     batched("accumulate", accumulate),
     batched("reduce", reduce),
     batched("reduceat", reduceat),
+    batched("argmax_complex", lambda x: np.argmax(x, -1)),
+    batched("argmin_complex", lambda x: np.argmin(x, -1)),
     batched("packbits", np.packbits),
     batched("unpackbits", np.unpackbits),
     *[batched(name, of_fft(name)) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")],
@@ -244,7 +242,6 @@ ROWS = [
     shaped("digitize", np.digitize, as_first),
     shaped("polyfit", np.polyfit, polyfit_shapes, polyfit_sample),
     shaped("ravel_multi_index", lambda *index, **params: np.ravel_multi_index(index, **params), as_first, an_index),
-    shaped("unravel_index", np.unravel_index, lambda shapes, params: [shapes[0]] * len(params["shape"]), an_index_each),
     shaped("bincount", bincount, lambda shapes, params: [(params["length"],)], lambda x, *w, length: np.bincount(x, *w)),
     shaped("histogram", histogram, histogram_shapes, histogram_sample),
     shaped("histogram2d", histogram2d, histogram2d_shapes, histogram2d_sample),

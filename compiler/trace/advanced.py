@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
+from numfuse.compiler.index import copied_order, kept_order, strides_of
 from numfuse.compiler.ops.gather import gathered_shape
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh
 from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, place_node
@@ -29,6 +30,8 @@ class Plan:
     at: int
     shows: bool
     """Whether NumPy would make a view: every place is a scalar, and none an array of no axes."""
+    order: Shape
+    """The strides of the places, broadcast together."""
 
     @property
     def shape(self) -> Shape:
@@ -38,6 +41,19 @@ class Plan:
     @property
     def step(self) -> Step:
         return "gather", {"places": tuple(self.places), "axes": self.axes, "at": self.at}
+
+    @property
+    def strides(self) -> Shape:
+        """Those of NumPy's result: the axes of the places lie outermost, and the others in the array's order within them."""
+        shape = self.shape
+        left = [axis for axis in range(self.view.ndim) if axis not in self.axes]
+        if not left:
+            return self.order
+        lengths = tuple([self.view.shape[axis] for axis in left])
+        inner = copied_order(lengths, [self.view.element_strides[axis] for axis in left])
+        wide = len(shape) - len(left)
+        outer = [stride * size_of(lengths) for stride in strides_of(shape[self.at : self.at + wide])]
+        return (*inner[: self.at], *outer, *inner[self.at :])
 
     def read(self) -> Node:
         return self.view.recorder.make("gather", self.view.node, *self.places, axes=self.axes, at=self.at)
@@ -176,7 +192,8 @@ def planned(array: Array, parts: list[Any]) -> Plan:
     ]
     shows = all(places.scalar or places.weak is not None for places, _, _ in arrays)
     axes = tuple([k for _, k, _ in arrays])
-    return Plan(view, nodes, axes, (before or 0) if together else 0, shows)
+    order = kept_order(shape, [(places.shape, places.element_strides) for places, _, _ in arrays])
+    return Plan(view, nodes, axes, (before or 0) if together else 0, shows, order)
 
 
 def read(array: Array, parts: list[Any], ellipsis: bool) -> Array:
@@ -185,7 +202,7 @@ def read(array: Array, parts: list[Any], ellipsis: bool) -> Array:
     if plan.shows and (plan.shape or ellipsis):
         kept = tuple([stride for a, stride in enumerate(plan.view.element_strides) if a not in plan.axes])
         return Array(array.recorder, plan.view.storage, plan.read(), (*plan.view.steps, plan.step), kept)
-    return fresh(array.recorder, plan.read(), scalar=not ellipsis)
+    return fresh(array.recorder, plan.read(), scalar=not ellipsis, strides=plan.strides)
 
 
 def scattered(

@@ -29,9 +29,6 @@ NOT_AN_ARGUMENT = (
     "this writes to an array that is not an argument of the function: it is a global, or NumPy made it in the function; make it with np.zeros, np.empty "
     "or np.zeros_like, or pass it as an argument"
 )
-PART_OF_COMPLEX = (
-    "writing to the real or imaginary part of a complex array is not supported; write the whole number, a + 1j * b"
-)
 
 
 def is_selection(value: Any) -> bool:
@@ -305,7 +302,7 @@ class Array:
         """A view through the view operator `op`: it shares this array's storage. Of a scalar it is an array of its own."""
         node = self.recorder.make(op, self.node, **params)
         if self.scalar and (node.shape or op in ("reshape", "broadcast_to")):
-            return fresh(self.recorder, node)
+            return fresh(self.recorder, node, strides=strides)
         array = Array(self.recorder, self.storage, node, (*self.steps, (op, params)), strides)
         array.scalar = self.scalar
         return array
@@ -345,7 +342,7 @@ class Array:
 
             return scattered(self.recorder, base, value, params["places"], params["axes"], params["at"])
         if op in ("real", "imag"):
-            raise UnsupportedFunction(PART_OF_COMPLEX)
+            return make(f"set_{op}", base, value)
         raise ValueError("assignment destination is read-only")
 
     @entry(same(operator.getitem))
@@ -362,17 +359,18 @@ class Array:
 
         set_item(self, key, value)
 
-    def _set_attribute(self, name: str, value: Any, refusal: str) -> None:
-        if self.recorder.lazy is None:
-            raise UnsupportedFunction(refusal + at_line(user_location()))
-        self.recorder.lazy.on_host(setattr, (self, name, value), {}, refusal)
+    real = property(lambda self: self.__getattr__("real"), lambda self, value: self.real.__setitem__(..., value))
 
-    real = property(
-        lambda self: self.__getattr__("real"), lambda self, value: self._set_attribute("real", value, PART_OF_COMPLEX)
-    )
-    imag = property(
-        lambda self: self.__getattr__("imag"), lambda self, value: self._set_attribute("imag", value, PART_OF_COMPLEX)
-    )
+    @property
+    def imag(self) -> Array:
+        """The imaginary part: a view of a complex array, read-only zeros of any other."""
+        return self.__getattr__("imag")
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set" + at_line(user_location()))
+        self.imag[...] = value
 
     flat = property(
         lambda self: self.__getattr__("flat"), lambda self, value: self.flat.__setitem__(slice(None), value)

@@ -11,8 +11,9 @@ from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.errors import UnsupportedFunction
+from numfuse.compiler.trace.joining import concatenate
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.shapes import concatenate, normalize, ravel
+from numfuse.compiler.trace.shapes import normalize, ravel
 from numfuse.compiler.trace.ufuncs import as_array
 
 Implementation = Callable[..., Any]

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import shapes
+from numfuse.compiler.trace import joining, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import is_library, of_library, telling_the_line
 from numfuse.compiler.trace.recorder import Recorder
@@ -224,7 +224,7 @@ def _joined(recorder: Recorder, a: Any) -> Array:
     if isinstance(a, Array):
         return a if a.weak is None and not a.scalar else fresh(recorder, a.node)
     if isinstance(a, (list, tuple)) and a:
-        return shapes.stack(recorder, [_joined(recorder, part) for part in a])
+        return joining.stack(recorder, [_joined(recorder, part) for part in a])
     return fresh(recorder, as_array(recorder, np.asarray(a)[()]).node)
 
 

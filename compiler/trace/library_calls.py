@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node, results_of
+from numfuse.compiler.index import copied_order
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.shapes import normalize, ravel, reshape, transpose
+from numfuse.compiler.trace.shapes import normalize, one_axis, ravel, reshape, transpose
 from numfuse.compiler.trace.ufuncs import as_array, store
 from numfuse.compiler.types import Shape, size_of
 
@@ -72,8 +73,9 @@ def sorting(op: str) -> Implementation:
     def function(
         recorder: Recorder, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
     ) -> Array:
-        array, place = along(recorder, a, axis)
-        return call(recorder, op, array, axis=place, kind=_kind(op, kind, order, stable))
+        array, place = along(recorder, one_axis(recorder, a, axis) if op == "argsort" else a, axis)
+        result = call(recorder, op, array, axis=place, kind=_kind(op, kind, order, stable))
+        return _as_copied(result, array) if op == "sort" else result
 
     return function
 
@@ -82,7 +84,7 @@ def partitioning(op: str) -> Implementation:
     def function(
         recorder: Recorder, a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
     ) -> Array:
-        array, place = along(recorder, a, axis)
+        array, place = along(recorder, one_axis(recorder, a, axis) if op == "argpartition" else a, axis)
         _kind(op, kind, order, None)
         at = (
             tuple([operator.index(k) for k in kth])
@@ -93,9 +95,16 @@ def partitioning(op: str) -> Implementation:
         for k in at if isinstance(at, tuple) else (at,):
             if array.size and not -count <= k < count:
                 raise ValueError(f"kth(={k if k >= 0 else k + count}) out of bounds ({count})")
-        return call(recorder, op, array, kth=at, axis=place)
+        result = call(recorder, op, array, kth=at, axis=place)
+        return _as_copied(result, array) if op == "partition" else result
 
     return function
+
+
+def _as_copied(result: Array, array: Array) -> Array:
+    """`result`, which NumPy makes in a copy of `array`."""
+    result.element_strides = copied_order(array.shape, array.element_strides)
+    return result
 
 
 def in_place(op: str) -> Callable[..., None]:
@@ -139,7 +148,7 @@ def scan(ufunc: np.ufunc) -> Implementation:
     """`np.cumsum` and `np.cumprod`: over the flattened array where there is no axis."""
 
     def function(recorder: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Array:
-        array, place = along(recorder, a, axis)
+        array, place = along(recorder, one_axis(recorder, a, axis), axis)
         return accumulate(recorder, ufunc, array, place, dtype, out)
 
     return function

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.reductions import extremum, reduction
@@ -117,6 +118,8 @@ def norm(recorder: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims
         array = fresh(recorder, cast(recorder, array, np.dtype("f8")))
     if isinstance(axis, tuple) and len(axis) == 1:
         (axis,) = axis
+    if axis is not None:
+        same_axes(axis, array.ndim)
     vector = array.ndim == 1 if axis is None else not isinstance(axis, tuple)
     size = call_ufunc(recorder, np.absolute, (array,), {})
     if ord is None or (ord == 2 and vector) or (ord == "fro" and not vector):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.trace import library_calls, shapes
+from numfuse.compiler.trace import joining, library_calls, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
@@ -129,7 +129,7 @@ class Flat:
             if not given.size:
                 raise ValueError("Cannot copy from an empty array")
             row = shapes.ravel(recorder, given)
-            value = shapes.tile(recorder, row, -(-wanted // row.size))[:wanted]
+            value = joining.tile(recorder, row, -(-wanted // row.size))[:wanted]
         if wanted:
             elements[key] = value
             self.array.write(shapes.reshape(recorder, elements, self.array.shape).node)

@@ -10,6 +10,7 @@ import numpy as np
 from numfuse.compiler.trace import (
     composed,
     decompositions,
+    joining,
     library_calls,
     linalg,
     masks,
@@ -129,8 +130,10 @@ def nan_to_num(
         copyto(recorder, array, nan_to_num(recorder, array, True, nan, posinf, neginf))
         return array[()] if not array.ndim else array
     if array.dtype.kind == "c":
-        parts = [nan_to_num(recorder, side, True, nan, posinf, neginf) for side in (array.real, array.imag)]
-        return (parts[0] + parts[1] * array.dtype.type(1j))[()]
+        result: Any = shapes.copy(recorder, array)
+        for side in (result.real, result.imag):
+            nan_to_num(recorder, side, False, nan, posinf, neginf)
+        return result[()]
     if array.dtype.kind != "f" or not inexact(array.dtype):
         return shapes.copy(recorder, array)[()]
     limits = np.finfo(array.dtype)
@@ -247,10 +250,10 @@ FUNCTIONS: dict[Any, Implementation] = {
     np.flip: shapes.flip, np.fliplr: lambda r, m: shapes.flip(r, m, 1), np.flipud: lambda r, m: shapes.flip(r, m, 0),
     np.rot90: shapes.rot90, np.shape: shape_of, np.ndim: ndim_of, np.size: size_of, np.copy: shapes.copy,
     # joining, splitting, repeating, padding
-    np.concatenate: shapes.concatenate, np.stack: shapes.stack, np.vstack: shapes.stack_along(0, 2),
-    np.hstack: shapes.stack_along(1, 1), np.dstack: shapes.stack_along(2, 3), np.column_stack: shapes.column_stack,
-    np.split: shapes.split, np.array_split: shapes.array_split, np.roll: shapes.roll, np.tile: shapes.tile,
-    np.repeat: shapes.repeat, np.diff: shapes.diff, np.pad: shapes.pad,
+    np.concatenate: joining.concatenate, np.stack: joining.stack, np.vstack: joining.stack_along(0, 2),
+    np.hstack: joining.stack_along(1, 1), np.dstack: joining.stack_along(2, 3), np.column_stack: joining.column_stack,
+    np.split: joining.split, np.array_split: joining.array_split, np.roll: joining.roll, np.tile: joining.tile,
+    np.repeat: joining.repeat, np.diff: joining.diff, np.pad: joining.pad,
     # arrays like another
     np.zeros_like: shapes.like(0), np.ones_like: shapes.like(1), np.empty_like: shapes.like(0), np.full_like: shapes.full_like,
     np.astype: shapes.astype,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.index import copied_order
 from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace.array import Array, Storage
 from numfuse.compiler.trace.checks import check
@@ -21,7 +21,7 @@ NOT_INTEGERS = "arrays used as indices must be of integer (or boolean) type"
 def held(recorder: Recorder, value: Any) -> Array:
     """A constant array of the trace's own."""
     node = recorder.constant_array(value)
-    return Array(recorder, Storage(node), node, (), strides_of(node.shape))
+    return Array(recorder, Storage(node), node, (), copied_order(node.shape, value.strides))
 
 
 def place_node(recorder: Recorder, array: Array, extent: int, axis: int, *, checked: bool = True) -> Node:

@@ -52,9 +52,11 @@ def ufunc_reduce(
         array_dtype = np.dtype(bool)
     name = REDUCTIONS[ufunc]
     if array_dtype.kind == "c" and ufunc not in (np.add, np.multiply):
-        raise UnsupportedFunction(
-            f"np.{ufunc.__name__}.reduce of complex arrays is not supported; reduce the absolute values, np.abs(x)"
-        )
+        if where is not True or initial is not NOT_GIVEN:
+            raise UnsupportedFunction(
+                f"np.{ufunc.__name__}.reduce of complex arrays with initial= or where= is not supported; use np.where first"
+            )
+        return _by_library(recorder, "reduce", array, axes, keepdims, out, ufunc=ufunc.__name__, axis=-1, dtype=None)
     node = cast(recorder, array, array_dtype)
     if where is not True:
         node = _only_where(recorder, ufunc, name, node, where, initial)
@@ -67,6 +69,14 @@ def ufunc_reduce(
         start = cast(recorder, as_array(recorder, initial), array_dtype)
         result = recorder.make(operator(name).combine, start, result)
     return finish(recorder, result, array, axes, keepdims, out)
+
+
+def _by_library(
+    recorder: Recorder, op: str, array: Array, axes: tuple[int, ...], keepdims: Any, out: Any, **params: Any
+) -> Array:
+    """A reduction of rows that has no kernel: complex numbers are compared by their real parts, and then by their imaginary ones."""
+    rows, _ = library_calls.as_rows(recorder, array, axes, False)
+    return finish(recorder, library_calls.call(recorder, op, rows, **params).node, array, axes, keepdims, out)
 
 
 def _only_where(recorder: Recorder, ufunc: np.ufunc, name: str, node: Node, where: Any, initial: Any) -> Node:
@@ -243,10 +253,9 @@ def arg_extremum(name: str) -> Any:
 
     def reduce(recorder: Recorder, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Array:
         array = as_array(recorder, a)
+        axis = None if not array.ndim and axis in (0, -1) else axis
         if array.dtype.kind == "c":
-            raise UnsupportedFunction(
-                f"np.{name} of complex arrays is not supported; take it of the absolute values, np.abs(x)"
-            )
+            return _by_library(recorder, f"{name}_complex", array, same_axes(axis, array.ndim), keepdims, out)
         node = array.node
         if axis is None:
             flat = recorder.make("reshape", node, shape=(array.size,))

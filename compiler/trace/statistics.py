@@ -129,11 +129,6 @@ def ravel_multi_index(recorder: Recorder, multi_index: Any, dims: Any, mode: Any
     return call(recorder, "ravel_multi_index", *spread, dims=_extents(dims), mode=modes, order=order)
 
 
-def unravel_index(recorder: Recorder, indices: Any, shape: Any, order: str = "C") -> tuple[Array, ...]:
-    found = call(recorder, "unravel_index", indices, shape=_extents(shape), order=order)
-    return found if isinstance(found, tuple) else (found,)
-
-
 def _extents(dims: Any) -> tuple[int, ...]:
     return tuple([operator.index(n) for n in (dims if isinstance(dims, (tuple, list)) else (dims,))])
 
@@ -234,7 +229,7 @@ FUNCTIONS: dict[Any, Implementation] = {
     np.quantile: quantile("quantile"), np.nanquantile: quantile("nanquantile"), np.percentile: quantile("percentile"),
     np.nanpercentile: quantile("nanpercentile"), np.median: median("median"), np.nanmedian: median("nanmedian"),
     np.nanargmax: nan_arg("nanargmax"), np.nanargmin: nan_arg("nanargmin"),
-    np.polyfit: polyfit, np.ravel_multi_index: ravel_multi_index, np.unravel_index: unravel_index,
+    np.polyfit: polyfit, np.ravel_multi_index: ravel_multi_index,
     np.searchsorted: searchsorted, np.digitize: digitize, np.isin: isin, np.bincount: bincount,
     np.histogram: histogram, np.histogram2d: histogram2d,
     np.convolve: correlation("convolve", "full"), np.correlate: correlation("correlate", "valid"),

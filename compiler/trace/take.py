@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.index import copied_order, strides_of
 from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
@@ -17,7 +17,7 @@ from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import basic_view, is_basic, sliced_view
 from numfuse.compiler.trace.places import held, iota, pick_mode, range_of
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.trace.shapes import moveaxis, normalize, ravel
+from numfuse.compiler.trace.shapes import moveaxis, normalize, one_axis, ravel
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast, resolve, store
 from numfuse.compiler.types import broadcast, size_of
 
@@ -107,7 +107,7 @@ def put_out(recorder: Recorder, result: Array, out: Any) -> Array:
 
 
 def compress(recorder: Recorder, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    array = as_array(recorder, a)
+    array = one_axis(recorder, a, axis)
     if axis is None:
         array, axis = ravel(recorder, array), 0
     k = normalize(axis, array.ndim)
@@ -134,8 +134,10 @@ def extract(recorder: Recorder, condition: Any, arr: Any) -> Any:
 
 def unravel_index(recorder: Recorder, indices: Any, shape: Any, order: str = "C") -> tuple[Array, ...]:
     places, extents = as_array(recorder, indices), tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if order == "F":
+        return unravel_index(recorder, indices, extents[::-1])[::-1]
     if order != "C":
-        raise UnsupportedFunction("np.unravel_index with order='F' is not supported; reverse the shape and the result")
+        raise ValueError("only 'C' or 'F' order is permitted")
     if places.dtype.kind not in "iu":
         raise TypeError("only int indices permitted")
     total, node = size_of(extents), cast(recorder, places, INTP)
@@ -157,6 +159,9 @@ def unravel_index(recorder: Recorder, indices: Any, shape: Any, order: str = "C"
             else part
         )
         made.append(fresh(recorder, part, places.scalar or not places.shape))
+        made[-1].element_strides = tuple(
+            [step * len(extents) for step in copied_order(places.shape, places.element_strides)]
+        )
     return tuple(made)
 
 

@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.trace import shapes, statistics
+from numfuse.compiler.trace import joining, statistics
 from numfuse.compiler.trace.creation import MAKERS, array
 from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
@@ -126,7 +126,7 @@ _SUBSTITUTES: dict[Any, Any] = {
 }  # fmt: skip
 multiarray: Any = np._core.multiarray  # type: ignore[attr-defined]
 _IN_C: dict[Any, Callable[..., Any]] = {
-    getattr(np.concatenate, "__wrapped__", np.concatenate): shapes.concatenate,
+    getattr(np.concatenate, "__wrapped__", np.concatenate): joining.concatenate,
     multiarray.interp: statistics.interp, multiarray.interp_complex: statistics.interp,
 }  # fmt: skip
 _bound_globals: dict[int, dict[str, Any]] = {}

@@ -80,7 +80,7 @@ def captured(recorder: Recorder, value: Any) -> Array:
     """An array that the function did not get as an argument: it is read anew at each call."""
     if not isinstance(value, np.ndarray):
         if isinstance(value, (list, tuple)) and any(isinstance(part, Array) for part in value):
-            from numfuse.compiler.trace.shapes import stack
+            from numfuse.compiler.trace.joining import stack
 
             return stack(recorder, [as_array(recorder, part) for part in value], 0)
         value = np.asarray(value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import hashlib
 import math
 import time
@@ -102,6 +104,8 @@ class Executable:
             if v.place == "result" and k not in program.donated
         ]
         self.workspaces: list[Arrays] = []
+        calls_numpy = bool(program.library_calls)
+        self.errors = functools.partial(np.errstate, all="ignore") if calls_numpy else contextlib.nullcontext
         self.constants = {
             k: np.asarray(v.node.params["value"], order="C")
             for k, v in enumerate(program.values)
@@ -130,8 +134,9 @@ class Executable:
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         values = self._values(arguments)
-        for run in self.runs:
-            run(values)
+        with self.errors():
+            for run in self.runs:
+                run(values)
         results = [values[number].copy() if copied else values[number] for number, copied in self.results]
         self._give_back(values)
         return results
@@ -152,10 +157,11 @@ class Executable:
         for _ in range(rounds):
             values = self._values([copy_as_it_lies(argument) for argument in arguments])
             ends = []
-            start = time.perf_counter()
-            for run in self.runs:
-                run(values)
-                ends.append(time.perf_counter())
+            with self.errors():
+                start = time.perf_counter()
+                for run in self.runs:
+                    run(values)
+                    ends.append(time.perf_counter())
             for kernel, (first, last) in enumerate(self.launches):
                 if last > first:
                     least[kernel] = min(least[kernel], ends[last - 1] - (ends[first - 1] if first else start))
@@ -343,7 +349,6 @@ def library_run(step: LibraryStep) -> Run:
     assert place is not None
 
     def run(values: Arrays) -> None:
-        with np.errstate(all="ignore"):
-            reference(*[values[number] for number in numbers], out=values[place])
+        reference(*[values[number] for number in numbers], out=values[place])
 
     return run

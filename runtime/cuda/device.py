@@ -104,7 +104,8 @@ class SimulatorExecutable:
                 for phase in step.kernel.phases:
                     run_phase(phase, [values[number] for number in phase.values])
             elif isinstance(step, LibraryStep):
-                library_call(step)(values)
+                with np.errstate(all="ignore"):
+                    library_call(step)(values)
             else:
                 values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
         given = zip(program.results, program.copied, strict=True)

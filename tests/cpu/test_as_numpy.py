@@ -154,7 +154,12 @@ EXPRESSIONS = {
         np.where(b,c,0); abs(c)**2; (c*c.conj()).real; c.astype('c8'); c.mean(1); np.abs(i); np.abs(u); np.fabs(i); i.max()-i.min();
         (x-x.mean())/x.std(); x/x.sum(1,keepdims=True); (x.T*w).T; x[:,None,:]-x[None]; ((x[:,None]-x[None])**2).sum(-1); np.sum(x*x,-1);
         x.sum(1)[:,None]*x; np.add(x,[1,2,3,4,5]); np.maximum(x,[[0],[1],[0],[1]]); sum(x); sum(v); max(k,2); [a*2 for a in x]; tuple(x);
-        {'a':x,'b':[v,1]}; (x,None,3,'s')
+        {'a':x,'b':[v,1]}; (x,None,3,'s'); c.max(); c.min(0); c.max((0,1),keepdims=True); np.ptp(c,0); c.argmax(); c.argmin(1); np.argmax(c*1j,0,keepdims=True);
+        np.fmax.reduce(c,1); np.nanmax(c*np.nan,1); c[:0].max(); c[:0].max(1); c.max(axis=()); np.max(c,1,out=np.zeros(4,complex));
+    """,
+    "axes of arrays without axes": """
+        np.argmax(z,0); z.argmin(-1); np.argmax(z,0,keepdims=True); np.argsort(z); z.argsort(0); np.sort(z); np.cumsum(z,0); z.cumprod(-1); np.cumsum(z,1);
+        np.repeat(z,2,0); np.argpartition(z,0); np.compress([True],z,0); np.diff(z); np.linalg.norm(z,axis=0); np.nancumsum(z,0); z.sum(-1); z.mean(0)
     """,
 }
 

@@ -51,6 +51,15 @@ def shifted(x):
     return x.sum()
 
 
+def sown(x):
+    def sow(x, y):
+        y.fill(0)
+        x[1:] = x[:-1]
+        return y[y != 0].max()
+
+    return nf.jit(sow)(x, x[1:])
+
+
 def halves(x):
     a, b = x[:3], x[3:6]
     a[...] = b
@@ -71,6 +80,7 @@ CALLS = {
     "list that grows": (extend, ([X, X],)),
     "in place": (in_place, (X,)),
     "overlapping write": (shifted, (X,)),
+    "a trace that fails where arguments do not overlap": (sown, (F,)),
     "writes through two views": (halves, (X,)),
     "out": (lambda x, y: np.add(x, 1, out=y), (X, X)),
     "out of another dtype": (lambda x, y: np.multiply(x, 2, out=y), (F, X)),

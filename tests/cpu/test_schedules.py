@@ -26,6 +26,15 @@ def test_any_schedule_gives_the_same(schedule: nf.Schedule) -> None:
         np.testing.assert_allclose(got, wanted, rtol=2e-5, atol=5e-6)
 
 
+def test_what_is_not_there_is_not_kept() -> None:
+    def least(x: np.ndarray) -> np.ndarray:
+        result = np.zeros(4)
+        result[1:3] = np.take_along_axis(x, x.argmax(-1, keepdims=True), -1).any()
+        return result
+
+    assert not nf.jit(least, schedule=nf.Schedule(kept=True))(np.zeros((0, 3), "i1")).any()
+
+
 def test_a_schedule_is_in_the_source() -> None:
     lowered = nf.jit(lambda x: x.sum(0), schedule=nf.Schedule(lanes=16)).lower(nf.spec("f4", 300, 200))
     assert "local(16, float32)" in lowered.as_text()

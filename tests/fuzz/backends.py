@@ -38,7 +38,7 @@ class PlainExecutable:
 
     def __call__(self, arguments: list[Any]) -> list[np.ndarray]:
         if self.graph is not None:
-            return [np.array(value) for value in self.graph.evaluate(*arguments)]
+            return [np.array(value, order="C") for value in self.graph.evaluate(*arguments)]
         return run_program(self.program, arguments)
 
 
@@ -56,7 +56,7 @@ class GraphExecutable:
         self.program = program
 
     def __call__(self, arguments: list[Any]) -> list[np.ndarray]:
-        return [np.array(value) for value in self.program.graph.evaluate(*arguments)]
+        return [np.array(value, order="C") for value in self.program.graph.evaluate(*arguments)]
 
 
 @contextmanager

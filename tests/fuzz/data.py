@@ -98,6 +98,13 @@ def pairs(a: Any) -> Any:
     return made
 
 
+def layout(a: Any) -> tuple[int, ...]:
+    """How an array lies in memory: the strides of its axes that have some; whether a reshape of it is a view depends on them."""
+    if not isinstance(a, np.ndarray) or not a.size:
+        return ()
+    return tuple(stride for n, stride in zip(a.shape, a.strides, strict=True) if n > 1)
+
+
 def tame(a: Any) -> Any:
     """Small numbers."""
     return np.clip(np.nan_to_num(a), -2, 2)

@@ -141,7 +141,11 @@ class Drawing:
             for name in made:
                 self.scope.pop(name)
             return self.drop(f"{row.text}: too large, or no array")
-        rounds = row.rounds or wrong or (row.sums and not _exact_sums(list(values.values()), row.group == "products"))
+        rounds = (
+            row.rounds
+            or wrong
+            or (row.sums and not _exact_sums(list(values.values()), row.group in ("products", "contractions")))
+        )
         exact = exact and not rounds
         self.statements.append(Statement(text, " ".join([*made, *sorted(names_in(target))]), rounds))
         for name in made:

@@ -40,7 +40,8 @@ class Program:
     def source(self) -> str:
         """The function."""
         lines = [line for statement in self.statements for line in statement.text.splitlines()]
-        result = f"{', '.join(self.results)}," if self.results else "None"
+        results = [*self.results, *[f"layout({name})" for name in self.results]]
+        result = f"{', '.join(results)}," if self.results else "None"
         body = "\n".join(f"    {line}" for line in [*lines, f"return {result}"])
         return f"def program({', '.join(name for name, _ in self.arguments)}):\n{body}\n"
 

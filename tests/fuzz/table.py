@@ -94,6 +94,7 @@ rows("reductions", 4, """
     np.min({x:f}, axis={axes}, where={m}, initial=9); np.ptp({x:iuf}, {axis}); np.maximum.reduce({x:biuf1}, axis={axis}); np.fmax.reduce({x:f1})
     np.bitwise_xor.reduce({x:iu1}, axis={axis})
     np.bitwise_and.reduce({x:iu1}, axis={axes}); np.bitwise_or.reduce({x:iu}, axis=None); np.amax({x:biuf}); np.fmin.reduce({x:f1}, axis={axis})
+    np.max({x:c}, axis={axes}); {x:c}.min(axis={axes}, keepdims={keep}); np.argmax({x:c}, {axis})
 """)  # fmt: skip
 rows("choices", 1, """
     {x:biuf}.argmax({axis}); np.argmin({x:biuf}, axis={axis}, keepdims={keep}); {x:biuf}.argmax(); {x}.any({axes}); {x}.all(axis={axes}, keepdims={keep})
@@ -154,7 +155,7 @@ rows("writes", 7, """
     {new} = {t:1}[{index}] | {new}[...] = {n}; {new} = {t:2}.T | {new}[...] += {t:2}.T; {new} = {t:iufc}.reshape(-1) | {new} += 1
     {new} = {t:iufc}.ravel() | {new} *= 2; {new} = {t} | {new} += {u:b}
     {t:iufc1}[-1] -= {t}[0]; {t:2}[:, 0] = {n}; {t:1}[...] = {t}[::-1]; {t:iuf1}[1:-1] = 2 * {t}[1:-1]; np.copyto({t}, {t}[::-1] if {t}.ndim else 1)
-    {t:f}.real[...] = 1; {t}[()] = {n}
+    {t:f}.real[...] = 1; {t}[()] = {n}; {t:c}.real[...] = {u:biuf}; {t:c1}.imag[{index}] += {n}; {t:c}.imag = {n}
     np.add({x:f}, {y:f}, out=np.zeros(np.broadcast_shapes({x}.shape, np.shape({y})))); {new} = {t}.flatten() | {new}[:1] = 1
     {new} = np.squeeze({t:f}) | {new} += 1
     {new} = {t:f}.view() | {new} += 1; {t:iufc} += {t}; {w:iufc}[...] += {w}; np.subtract({t:iufc}, {u:biu}, out={t}, where={m}); {t:f} -= {t}.max()
@@ -273,13 +274,13 @@ rows("linalg", 2, """
     np.fft.fft({x:biufc1}); np.fft.ifft({x:fc1}, axis={axis}); np.fft.rfft({x:iuf1}); np.fft.irfft({x:fc1}); np.fft.fft({x:fc1}, 4); np.fft.fft2({x:fc2}); np.fft.fftn({x:f})
     np.fft.ifft(np.fft.fft({x:f1})).real; np.fft.irfft(np.fft.rfft({x:f1}), {x}.shape[-1]); np.fft.fft({x:f1}, axis={axis}, norm='ortho'); np.fft.rfft({x:f1!}, 5)
     np.fft.ifft2({x:f2}); np.fft.hfft({x:c1}); np.abs(np.fft.rfft({x:f1!})) ** 2; np.fft.rfftn({x:f2!}); np.fft.irfft2({x:c2!})
-    np.fft.fftshift(np.fft.fft({x:fc1!}))
+    np.fft.fftshift(np.fft.fft({x:fc1!})); np.einsum('ij,jk,kl->il', tame({x:f2!}), tame({x}.T), tame({x}))
 """, rounds=True)  # fmt: skip
 rows("contractions", 2, """
     np.einsum('ij,kj->ik', {x:f2!}, {x}); np.einsum('i,i->', {x:iuf1!}, {s:iuf}); np.einsum('ij->j', {x:iufc2!}); np.einsum('...i,...i', {x:iuf1}, {s:iuf})
     np.einsum('i,j->ij', {x:iuf1!}, {z:iuf1!}); np.einsum('ij,j', {x:iuf2!}, {x}[0]); np.einsum('ijk->k', {x:f3!}); np.einsum('ii', {x:iuf2!}[:1, :1])
     np.einsum('ii->i', {x:biuf1!}[:, None] * {x}); np.einsum('ij,ij->i', {x:f2!}, {s:f}); np.einsum('bij,bjk->bik', {x:f3!}, {x}.transpose(0, 2, 1)); np.einsum('ij,ij', {x:f2!}, {s:f})
-    np.einsum('i...,i...->...', {x:f1}, {s:f}); np.einsum('ij,jk,kl->il', tame({x:f2!}), tame({x}.T), tame({x})); np.einsum({x:f2!}, [0, 1], [1, 0])
+    np.einsum('i...,i...->...', {x:f1}, {s:f}); np.einsum({x:f2!}, [0, 1], [1, 0])
     np.cross({x:f1!}[:3], {s:f}[:3]); np.cross({x:iuf2}[..., :3], [1, 0, 2]); np.convolve({x:iu1!}, [1, 0, 2]); np.kron({x:iuf1!}, [1, 2]); np.kron({x:f2!}, np.eye(2))
     np.trace({x:2}); {x:2}.trace({k}); np.trace({x:2}, {k}); np.linalg.trace({x:f2}); np.bincount({x:iu1!} % 3, weights=abs({s:f}).ravel(), minlength=3); {x:f1!} @ {s:f}
     np.lib.stride_tricks.sliding_window_view({x:f1!}, 2).sum(-1); np.lib.stride_tricks.sliding_window_view({x:iuf1!}, 3) @ [1, 2, 1]

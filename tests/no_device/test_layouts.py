@@ -1,0 +1,55 @@
+"""How arrays lie in memory while a function is traced: as NumPy's do, since it decides what is a view and what a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numfuse as nf
+from tests.fuzz.data import layout
+
+CASES: dict[str, Callable[[Any, Any], Any]] = {
+    "places on the last axis": lambda x, i: x[..., i],
+    "places in the middle": lambda x, i: x[:, i],
+    "places on the first axis": lambda x, i: x[i],
+    "two places together": lambda x, i: x[:, i, i],
+    "two places apart": lambda x, i: x[i, :, i],
+    "places of two axes": lambda x, i: x[:, i[:, None], i],
+    "places on all axes": lambda x, i: x[i[:, None], i, (i * 0)[:, None]],
+    "places in Fortran order": lambda x, i: x.ravel()[np.stack([i, i, i]).T],
+    "a constant mask": lambda x, i: x[:, np.array([True, False, True])],
+    "take": lambda x, i: np.take(x, i, 1),
+    "take along an axis": lambda x, i: np.take_along_axis(x, x.argmax(1, keepdims=True), 1),
+    "sort": lambda x, i: np.sort(x, 0),
+    "argsort": lambda x, i: np.argsort(x, 0),
+    "partition": lambda x, i: np.partition(x, 1, 0),
+    "tile": lambda x, i: np.tile(x[0], (2, 1)),
+    "tile once": lambda x, i: np.tile(x, 1),
+    "repeat": lambda x, i: np.repeat(x, 2, 1),
+    "pad": lambda x, i: np.pad(x, 1),
+    "pad by reflection": lambda x, i: np.pad(x, 1, mode="reflect"),
+    "roll": lambda x, i: np.roll(x, 1, 0),
+    "unravel_index": lambda x, i: np.unravel_index(i, (2, 3))[1],
+    "unravel_index in Fortran order": lambda x, i: np.unravel_index(i, (2, 3), order="F")[1],
+    "a broadcast scalar": lambda x, i: np.broadcast_to(x.sum(), (3,)),
+    "a sum": lambda x, i: x[:, i] + 1,
+}
+
+
+@pytest.mark.parametrize("order", ["C", "F", "turned"])
+@pytest.mark.parametrize("name", CASES)
+def test_as_numpy(name: str, order: str) -> None:
+    function = CASES[name]
+    x, i = np.arange(75.0).reshape(5, 3, 5), np.array([1, 0, 2, 1])
+    x = np.asarray(x, order="F").transpose(2, 1, 0)[::-1] if order == "turned" else np.asarray(x, order=order)  # type: ignore[call-overload]
+
+    def laid_out(x: Any, i: Any) -> Any:
+        result = function(x, i)
+        return result, layout(result)
+
+    got, wanted = nf.jit(laid_out)(x, i), laid_out(x, i)
+    np.testing.assert_array_equal(got[0], wanted[0])
+    assert got[1] == wanted[1]
