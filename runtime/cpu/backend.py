@@ -106,7 +106,8 @@ def compiler() -> Compiler:
     """The one of this thread."""
     if not hasattr(_of_thread, "compiler"):
         _of_thread.compiler = Compiler()
-    return _of_thread.compiler  # type: ignore[no-any-return]
+    made: Compiler = _of_thread.compiler
+    return made
 
 
 def object_codes(modules: Iterator[Module], count: int) -> list[bytes]:

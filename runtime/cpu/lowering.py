@@ -66,12 +66,12 @@ def kernel_range(*bounds: int) -> Any:
     return range(*bounds)
 
 
-class RangeIterator(types.SimpleIteratorType):
+class RangeIterator(types.SimpleIteratorType):  # type: ignore[name-defined,misc]
     def __init__(self) -> None:
         super().__init__("kernel_range_iterator", types.int64)
 
 
-class Range(types.SimpleIterableType):
+class Range(types.SimpleIterableType):  # type: ignore[name-defined,misc]
     def __init__(self) -> None:
         super().__init__("kernel_range", RangeIterator())
 
@@ -96,7 +96,7 @@ class _Typing(AbstractTemplate):
         return signature(Range(), *[WORD] * len(args))
 
 
-@implementations.lower(kernel_range, types.VarArg(WORD))
+@implementations.lower(kernel_range, types.VarArg(WORD))  # type: ignore[attr-defined]
 def _range(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     zero, one = context.get_constant(WORD, 0), context.get_constant(WORD, 1)
     return cgutils.pack_struct(builder, [(zero, *args, one), (*args, one), args][len(args) - 1])
