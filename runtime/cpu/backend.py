@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,8 +129,13 @@ def object_codes(modules: Iterator[Module], count: int) -> list[bytes]:
         except BaseException as error:
             errors.append(error)
 
-    helpers = _started(help_out, min(count, thread_count()) - 1)
+    helpers: list[threading.Thread] = []
     try:
+        with contextlib.suppress(RuntimeError):  # the system refuses threads, as at the end of a process
+            for number in range(min(count, thread_count()) - 1):
+                helper = threading.Thread(target=help_out, name=f"numfuse-compile-{number + 1}", daemon=True)
+                helper.start()
+                helpers.append(helper)
         for task in enumerate(modules):
             waiting.put(task)
         for _ in (*helpers, None):
@@ -149,14 +154,3 @@ def object_codes(modules: Iterator[Module], count: int) -> list[bytes]:
     if errors:
         raise errors[0]
     return made
-
-
-def _started(target: Callable[[], None], count: int) -> list[threading.Thread]:
-    """So many threads, or fewer where the system refuses them, as at the end of a process."""
-    threads = []
-    with contextlib.suppress(RuntimeError):
-        for number in range(count):
-            thread = threading.Thread(target=target, name=f"numfuse-compile-{number + 1}")
-            thread.start()
-            threads.append(thread)
-    return threads

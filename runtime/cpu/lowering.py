@@ -66,12 +66,12 @@ def kernel_range(*bounds: int) -> Any:
     return range(*bounds)
 
 
-class RangeIterator(types.SimpleIteratorType):  # type: ignore[name-defined,misc]
+class RangeIterator(types.SimpleIteratorType):  # type: ignore[name-defined]
     def __init__(self) -> None:
         super().__init__("kernel_range_iterator", types.int64)
 
 
-class Range(types.SimpleIterableType):  # type: ignore[name-defined,misc]
+class Range(types.SimpleIterableType):  # type: ignore[name-defined]
     def __init__(self) -> None:
         super().__init__("kernel_range", RangeIterator())
 

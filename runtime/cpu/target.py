@@ -92,7 +92,11 @@ class KernelContext(cpu.CPUContext):
     def create_cpython_wrapper(self, *args: Any, **options: Any) -> None:
         """None: Python calls neither kernels nor what kernels call."""
 
-    create_cfunc_wrapper = get_executable = create_cpython_wrapper
+    create_cfunc_wrapper = create_cpython_wrapper
+
+    def get_executable(self, library: Any, description: Any, environment: Any) -> str:
+        """What stands for the function in place of a Python object: only its name."""
+        return str(description.llvm_func_name)
 
     def post_lowering(self, module: Any, library: Any) -> None:
         """As Numba's, but without its runtime library: kernels allocate nothing."""

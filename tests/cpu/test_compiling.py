@@ -124,6 +124,12 @@ def test_without_a_disk_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         check(8.5)
 
 
+def test_functions_of_the_same_types_are_told_apart() -> None:
+    x = np.linspace(-3.0, 3.0, 50)
+    for got, wanted in zip(nf.jit(divmod, target="cpu")(x, 0.75), divmod(x, 0.75), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-12)
+
+
 def test_other_declarations_of_an_operator_change_nothing() -> None:
     """Numba's registries grow while a process runs; what was found in them before stays right."""
     from numba.core import types
