@@ -43,6 +43,8 @@ class DiskCache:
         self.directory = directory
         self.limit = limit
         self._checked = False
+        self._room = 0
+        """Bytes that may be written before it is worth looking whether the files are within the limit."""
 
     # -- reading and writing -----------------------------------------------------------------------------------------
 
@@ -80,7 +82,9 @@ class DiskCache:
             except BaseException:
                 _remove(Path(temporary))
                 raise
-            self._shrink()
+            self._room -= len(content)
+            if self._room < 0:
+                self._room = self._shrink() // 16
         except OSError as error:
             self._give_up(f"cannot write to the kernel cache {path.parent}: {error}")
 
@@ -140,8 +144,9 @@ class DiskCache:
         if self.directory is not None and self.directory.is_dir():
             yield from (path for path in self.directory.iterdir() if not path.name.startswith(".") and path.is_file())
 
-    def _shrink(self) -> None:
-        """Removes what was used longest ago, down to nine tenths of the limit; and what writers left when they were killed."""
+    def _shrink(self) -> int:
+        """Removes what was used longest ago, down to nine tenths of the limit; and what writers left when they were killed. Returns the bytes that
+        are left below the limit."""
         assert self.directory is not None
         sizes = []
         now = time.time()
@@ -157,7 +162,7 @@ class DiskCache:
             sizes.append((status.st_mtime, status.st_size, entry.path))
         total = sum(size for _, size, _ in sizes)
         if total <= self.limit:
-            return
+            return self.limit - total
         removed = 0
         for _, size, path in sorted(sizes):
             if total <= self.limit * 0.9:
@@ -167,6 +172,7 @@ class DiskCache:
         log.message(
             "cache", f"{self.directory} was beyond {self.limit} bytes; removed the {removed} kernels used longest ago"
         )
+        return self.limit - total
 
 
 def _code_of(content: bytes) -> bytes | None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 ALIGNMENT = 256
 """Bytes: a cache line on CPUs, and what vector loads and coalescing like on GPUs."""
+LONG = 64
+"""Steps; a buffer that lives so long is compared with each other one, rather than looked for at each of them."""
 NEAR = 1.1
 """An order whose peak is this near to the least that is possible is good enough."""
 STATES = 2000
@@ -179,14 +181,18 @@ def needed(lifetimes: Sequence[tuple[int, int, int]]) -> int:
 def _placed(lifetimes: Sequence[tuple[int, int, int]], turns: Sequence[int]) -> tuple[list[int], int]:
     """Each buffer, in its turn, in the lowest gap that it fits into."""
     offsets = [0] * len(lifetimes)
-    alive: dict[int, list[int]] = {}  # the buffers placed so far, by each step of their lives
-    placed: list[int] = []
+    alive: dict[
+        int, list[int]
+    ] = {}  # the buffers placed so far, by each step of their lives, but for those with long ones
+    short: list[int] = []
+    long: list[int] = []
     for buffer in turns:
         size, first, last = lifetimes[buffer]
-        if last - first < len(placed):
-            together = {other for step in range(first, last + 1) for other in alive.get(step, ())}
-        else:
-            together = {other for other in placed if lifetimes[other][1] <= last and lifetimes[other][2] >= first}
+        is_short = last - first < LONG
+        compared = long if is_short else long + short
+        together = {other for other in compared if lifetimes[other][1] <= last and lifetimes[other][2] >= first}
+        if is_short:
+            together.update([other for step in range(first, last + 1) for other in alive.get(step, ())])
         taken = sorted([(offsets[other], offsets[other] + lifetimes[other][0]) for other in together])
         offset = 0
         for low, high in taken:
@@ -194,9 +200,10 @@ def _placed(lifetimes: Sequence[tuple[int, int, int]], turns: Sequence[int]) -> 
                 break
             offset = max(offset, _aligned(high))
         offsets[buffer] = offset
-        placed.append(buffer)
-        for step in range(first, last + 1):
-            alive.setdefault(step, []).append(buffer)
+        (short if is_short else long).append(buffer)
+        if is_short:
+            for step in range(first, last + 1):
+                alive.setdefault(step, []).append(buffer)
     total = max((offset + size for offset, (size, _, _) in zip(offsets, lifetimes, strict=True)), default=0)
     return offsets, _aligned(total)
 

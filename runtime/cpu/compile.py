@@ -7,46 +7,69 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
 from numfuse.runtime.cache import disk_cache, versions
 
+if TYPE_CHECKING:
+    from numfuse.runtime.cpu.backend import Module
+
 _lock = threading.Lock()
 _engine: Any = None
 _machine: Any = None
 
 
-def compile_source(source: Source, fastmath: bool = False) -> bytes:
-    """The symbol and the object code of a kernel.
+def compile_sources(sources: Sequence[Source], fastmath: bool = False) -> list[bytes]:
+    """For each kernel its symbol and its object code. Numba has them one after another, LLVM side by side.
 
-    The function has Numba's own calling convention, `int f(void **result, void **error, int64 lo, int64 hi, pointer, ...)`: kernels give
+    The functions have Numba's own calling convention, `int f(void **result, void **error, int64 lo, int64 hi, pointer, ...)`: kernels give
     no result and raise nothing, so the first two are memory that nobody reads.
     """
-    symbol, library = _compiled(source, fastmath)
-    return symbol.encode() + b"\0" + library.object_code()
+    from numfuse.runtime.cpu.backend import object_codes
+
+    symbols = []
+
+    def modules() -> Iterator[Module]:
+        for source in sources:
+            module = _lowered(source, fastmath)
+            symbols.append(module.symbol.encode())
+            yield module
+
+    collecting = gc.isenabled()
+    gc.disable()  # what Numba makes is in many cycles, and would be scanned again and again while it is in use
+    try:
+        codes = object_codes(modules(), len(sources))
+    finally:
+        if collecting:
+            gc.enable()
+    return [symbol + b"\0" + code for symbol, code in zip(symbols, codes, strict=True)]
 
 
 def assembly(source: Source, fastmath: bool = False) -> str:
     """The kernel's machine code as text."""
-    return str(_compiled(source, fastmath)[1].assembly())
+    from numfuse.runtime.cpu.backend import compiler
+
+    return compiler().assembly(_lowered(source, fastmath))
 
 
-def _compiled(source: Source, fastmath: bool) -> Any:
-    """The kernel's symbol and module, by Numba, whose import takes a tenth of a second."""
+def _lowered(source: Source, fastmath: bool) -> Module:
+    """The kernel as LLVM IR, by Numba, whose import takes a tenth of a second."""
     from numba.core import types
     from numfuse.runtime.cpu.functions import NAMES
-    from numfuse.runtime.cpu.target import compiled
+    from numfuse.runtime.cpu.target import lowered
 
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
     pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]  # type: ignore[attr-defined]
-    return compiled(scope[source.name], (types.int64, types.int64, *pointers), fastmath, source.written_out)
+    return lowered(scope[source.name], (types.int64, types.int64, *pointers), fastmath, source.written_out)
 
 
 def numba_type(dtype: np.dtype | None) -> Any:
@@ -58,7 +81,7 @@ def numba_type(dtype: np.dtype | None) -> Any:
 
 
 def load(compiled: bytes) -> int:
-    """The address of the kernel in object code that `compile_source` made. Raises OSError where it cannot be loaded."""
+    """The address of the kernel in object code that `compile_sources` made. Raises OSError where it cannot be loaded."""
     symbol, _, code = compiled.partition(b"\0")
     (address,) = _load_object(code, symbol.decode())
     return address

@@ -48,30 +48,41 @@ HELD_SECONDS = 20e-6
 _loaded: dict[str, int] = {}
 
 
-def kernel_address(source: Source, fastmath: bool) -> int:
-    """Where the kernel's machine code is: from this process, else from the disk cache, else compiled now. Its name does not matter."""
-    key = hashlib.sha256(
-        f"cpu|{fastmath}|{source.nameless}|{source.signature}|{native.machine_key()}".encode()
-    ).hexdigest()
-    address = _loaded.get(key)
-    if address is not None:
+def kernel_addresses(sources: Sequence[Source], fastmath: bool) -> list[int]:
+    """Where each kernel's machine code is: from this process, else from the disk cache, else compiled now. Their names do not matter."""
+    keys = [_key(source, fastmath) for source in sources]
+    missing = {key: source for key, source in zip(keys, sources, strict=True) if not _found(key, source)}
+    if missing:
+        start = time.perf_counter()
+        codes = native.compile_sources(list(missing.values()), fastmath)
+        took = f"{time.perf_counter() - start:.2f} s" + (f", {len(codes)} kernels at once" if len(codes) > 1 else "")
+        for (key, source), code in zip(missing.items(), codes, strict=True):
+            log.message("cache", f"miss {source.name} {key[:12]}: compiled in {took}")
+            disk_cache().store(key, code, source.name, "cpu")
+            _loaded[key] = native.load(code)
+    return [_loaded[key] for key in keys]
+
+
+def _key(source: Source, fastmath: bool) -> str:
+    text = f"cpu|{fastmath}|{source.nameless}|{source.signature}|{native.machine_key()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _found(key: str, source: Source) -> bool:
+    """Whether the kernel is in this process, or can be loaded into it from the disk cache."""
+    if key in _loaded:
         log.message("cache", f"hit {source.name} {key[:12]} in this process")
-        return address
-    cache = disk_cache()
-    code = cache.load(key)
-    if code is not None:
-        try:
-            _loaded[key] = address = native.load(code)
-            log.message("cache", f"hit {source.name} {key[:12]} on disk")
-            return address
-        except (OSError, RuntimeError):
-            log.message("cache", f"{source.name} {key[:12]} does not load; it is compiled anew")
-    start = time.perf_counter()
-    code = native.compile_source(source, fastmath)
-    log.message("cache", f"miss {source.name} {key[:12]}: compiled in {time.perf_counter() - start:.2f} s")
-    cache.store(key, code, source.name, "cpu")
-    _loaded[key] = address = native.load(code)
-    return address
+        return True
+    code = disk_cache().load(key)
+    if code is None:
+        return False
+    try:
+        _loaded[key] = native.load(code)
+    except (OSError, RuntimeError):
+        log.message("cache", f"{source.name} {key[:12]} does not load; it is compiled anew")
+        return False
+    log.message("cache", f"hit {source.name} {key[:12]} on disk")
+    return True
 
 
 class Executable:
@@ -82,8 +93,9 @@ class Executable:
 
     def __init__(self, program: Program, fastmath: bool = False) -> None:
         self.program = program
-        self.fastmath = fastmath
-        self.addresses: dict[int, int] = {}
+        sources = {id(phase.source): phase.source for kernel in program.kernels for phase in kernel.phases}
+        self.addresses = dict(zip(sources, kernel_addresses(list(sources.values()), fastmath), strict=True))
+        """Where the code of each source is, by its identity: kernels run many times in a program."""
         self.results = list(zip(program.results, program.copied, strict=True))
         self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
@@ -178,7 +190,7 @@ class Executable:
         if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
             return None
         return entry(
-            self._address(phase.source),
+            self.addresses[id(phase.source)],
             phase.extents["count"],
             specs,
             order,
@@ -213,15 +225,9 @@ class Executable:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _address(self, source: Source) -> int:
-        """Where the kernel's machine code is. Kernels run many times in a program, and are looked up once."""
-        if id(source) not in self.addresses:
-            self.addresses[id(source)] = kernel_address(source, self.fastmath)
-        return self.addresses[id(source)]
-
     def _runs(self, step: KernelStep | LibraryStep | ViewStep) -> list[Run]:
         if isinstance(step, KernelStep):
-            return [phase_run(step.kernel, phase, self._address(phase.source)) for phase in step.kernel.phases]
+            return [phase_run(step.kernel, phase, self.addresses[id(phase.source)]) for phase in step.kernel.phases]
         if isinstance(step, ViewStep):
             return [view_run(step)]
         return [library_run(step)]

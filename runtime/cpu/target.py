@@ -8,21 +8,21 @@ for them (`numba.core.target_extension`): what is registered here concerns no ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite.binding import Linkage
-from llvmlite.binding.newpassmanagers import create_new_module_pass_manager
-from numba.core import codegen, compiler, config, cpu, fastmathpass, target_extension, types, typing
+from numba.core import cgutils, codegen, compiler, cpu, fastmathpass, target_extension, types, typing
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.descriptors import TargetDescriptor
 from numba.core.registry import CPUDispatcher
-from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
+from numba.core.typed_passes import NoPythonBackend, NopythonTypeInference
 from numba.core.typing.templates import Registry
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
+from numfuse.runtime.cpu import lowering
+from numfuse.runtime.cpu.backend import Module
 from numfuse.runtime.cpu.interleave import interleave
 
 NAME = "numfuse"
@@ -31,8 +31,7 @@ PASSES = (
     FixupArgs,
     IRProcessing,
     NopythonTypeInference,
-    IRLegalization,
-    NativeLowering,
+    lowering.KernelLowering,
     NoPythonBackend,
 )
 
@@ -60,18 +59,45 @@ class KernelTyping(typing.BaseContext):
     def load_additional_registries(self) -> None:
         from numba.core.typing import cmathdecl, mathdecl
 
-        for registry in (mathdecl.registry, cmathdecl.registry, _numbers):
+        for registry in (mathdecl.registry, cmathdecl.registry, _numbers, lowering.typing):
             self.install_registry(registry)
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019
+    def _resolved(self, function: Any, declared: Any, args: Any) -> Any:
+        """There is one such object, so that the cache keeps none alive."""
+        return super().resolve_function_type(function, args, {})
+
+    def resolve_function_type(self, function: Any, args: Any, kws: Any) -> Any:
+        """As Numba's, which at each call tries all that the function is declared for. What that is may grow at any time."""
+        if kws:
+            return super().resolve_function_type(function, args, kws)
+        return self._resolved(function, self._lookup_global(function), args)
 
 
 class KernelContext(cpu.CPUContext):
     """What LLVM code expressions become."""
 
     def load_additional_registries(self) -> None:
-        from numba.cpython import builtins, cmathimpl, mathimpl, numbers, rangeobj, tupleobj  # noqa: F401
+        from numba.cpython import builtins, cmathimpl, mathimpl, numbers, tupleobj  # noqa: F401
 
         self.install_registry(cmathimpl.registry)
         self.install_registry(mathimpl.registry)
+        self.install_registry(lowering.implementations)
+
+    def pair_first(self, builder: Any, pair: Any, kind: Any) -> Any:
+        return builder.extract_value(pair, 0)
+
+    def pair_second(self, builder: Any, pair: Any, kind: Any) -> Any:
+        return builder.extract_value(pair, 1)
+
+    def create_cpython_wrapper(self, *args: Any, **options: Any) -> None:
+        """None: Python calls neither kernels nor what kernels call."""
+
+    create_cfunc_wrapper = create_cpython_wrapper
+
+    def get_executable(self, library: Any, description: Any, environment: Any) -> str:
+        """What stands for the function in place of a Python object: only its name."""
+        return str(description.llvm_func_name)
 
     def post_lowering(self, module: Any, library: Any) -> None:
         """As Numba's, but without its runtime library: kernels allocate nothing."""
@@ -95,7 +121,12 @@ class _Descriptor(TargetDescriptor):
 
 
 class _Dispatcher(CPUDispatcher):
+    """A function that is compiled for the kernels that call it, and not for Python."""
+
     targetdescr = _Descriptor(NAME)
+
+    def add_overload(self, made: Any) -> None:
+        self.overloads[tuple(made.signature.args)] = made
 
 
 def helper(function: Callable[..., Any], **options: Any) -> Any:
@@ -107,59 +138,37 @@ target_extension.dispatcher_registry[_Target] = _Dispatcher
 target_extension.jit_registry[_Target] = lambda *args, **options: helper
 
 
-class KernelLibrary(codegen.CPUCodeLibrary):
-    """A kernel's module. It is optimised as Numba does it, but not loaded: `object_code` is for the cache, which loads it."""
+class KernelLibrary(codegen.CodeLibrary):
+    """A kernel's code as Numba makes it, without a part of LLVM's in it: `backend` does that."""
 
-    def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self.codegen._data_layout
-        passes, builder = self.codegen._function_pass_manager()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
+    def __init__(self, owner: Any, name: str) -> None:
+        super().__init__(owner, name)
+        self.text = ""
+        self.parts: dict[Any, None] = {}
 
-    def _optimize_final_module(self) -> None:
-        super()._optimize_final_module()
-        if any(function.linkage == Linkage.weak_odr for function in self._final_module.functions):
-            self._put_vector_functions_in_place()
+    def add_ir_module(self, module: Any) -> None:
+        self.text = cgutils.normalize_ir_text(str(module))
 
-    def _put_vector_functions_in_place(self) -> None:
-        """Inlines what the vectorised loop calls now (`trigonometry.py`), and removes what nothing calls."""
-        for function in self._final_module.functions:
-            if function.linkage in (Linkage.weak_odr, Linkage.linkonce_odr):
-                function.linkage = Linkage.internal
-        passes = create_new_module_pass_manager()
-        passes.add_always_inliner_pass()
-        passes.add_sroa_pass()
-        passes.add_instruction_combine_pass()
-        passes.add_simplify_cfg_pass()
-        passes.add_global_dead_code_eliminate_pass()
-        passes.run(self._final_module, self.codegen._pass_builder())
+    def add_linking_library(self, library: Any) -> None:
+        self.parts[library] = None
 
-    def _finalize_final_module(self) -> None:
-        self._finalized = True
+    def module(self, symbol: str, written_out: bool) -> Module:
+        return Module(symbol, self.text, tuple([_bitcode(part) for part in self.parts]), written_out)
 
-    def object_code(self) -> bytes:
-        return bytes(self.codegen._tm.emit_object(self._final_module))
+    def finalize(self) -> None:
+        raise NotImplementedError
 
-    def assembly(self) -> str:
-        return str(self.codegen._tm.emit_assembly(self._final_module))
+    get_function = get_llvm_str = get_asm_str = finalize
 
 
-@contextmanager
-def statement_vectors(wanted: bool) -> Iterator[None]:
-    """Has LLVM look for vectors in straight code too, which Numba leaves out unless this setting of its says otherwise. To be held with the compiler's lock."""
-    before = config.SLP_VECTORIZE
-    config.SLP_VECTORIZE = int(wanted or before)
-    try:
-        yield
-    finally:
-        config.SLP_VECTORIZE = before
+@functools.cache
+def _bitcode(library: Any) -> bytes:
+    """The functions of a helper, which outlives all kernels, for linking into kernels."""
+    return bytes(library._get_module_for_linking().as_bitcode())
 
 
-def compiled(
-    function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool, written_out: bool
-) -> tuple[str, KernelLibrary]:
-    """The symbol of a function of these types that returns nothing, and the module it is in. `written_out`: as of `Source`."""
+def lowered(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool, written_out: bool) -> Module:
+    """A function of these types that returns nothing, as LLVM IR. `written_out`: as of `Source`."""
     flags = compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.enable_ssa = False
@@ -167,7 +176,10 @@ def compiled(
     flags.noalias = True  # no argument overlaps another: the runtime sees to it
     flags.fastmath = cpu.FastMathOptions(fastmath)
     target = _Dispatcher.targetdescr
-    with global_compiler_lock, statement_vectors(written_out), target_extension.target_override(NAME):
+    named = ["kernel_range" if name == "range" else name for name in function.__code__.co_names]
+    function.__code__ = function.__code__.replace(co_names=tuple(named))
+    function.__globals__["kernel_range"] = lowering.kernel_range
+    with global_compiler_lock, target_extension.target_override(NAME):
         library = KernelLibrary(target.target_context.codegen(), function.__name__)
         result = compiler.compile_extra(
             target.typing_context,
@@ -180,5 +192,4 @@ def compiled(
             library=library,
             pipeline_class=KernelPipeline,
         )
-        library.finalize()
-    return result.fndesc.llvm_func_name, library
+        return library.module(result.fndesc.llvm_func_name, written_out)

@@ -189,7 +189,7 @@ def test_the_log_tells_of_each_kernel(capsys: pytest.CaptureFixture[str], monkey
     told = capsys.readouterr().err
     assert "hit shifted" in told and told.strip().endswith("in this process")
     monkeypatch.setattr("numfuse.runtime.cpu.executable._loaded", {})
-    monkeypatch.setattr(native, "compile_source", None)
+    monkeypatch.setattr(native, "compile_sources", None)
     nf.jit(shifted, target="cpu")(np.ones(10))
     told = capsys.readouterr().err
     assert "hit shifted" in told and "on disk" in told
@@ -203,7 +203,7 @@ def test_kernels_of_one_code_compile_once_whatever_they_are_called(monkeypatch: 
         return np.tanh(x) - 0.4375
 
     nf.jit(one, target="cpu")(np.ones(10))
-    monkeypatch.setattr(native, "compile_source", None)
+    monkeypatch.setattr(native, "compile_sources", None)
     again = nf.jit(another, target="cpu")
     np.testing.assert_allclose(again(np.ones(7)), another(np.ones(7)))
     assert again.lower(np.ones(7)).kernels[0].name == "another"

@@ -45,7 +45,7 @@ def test_nothing_is_compiled(
 ) -> None:
     jitted = nf.jit(function, target="cpu")
     nf.compile_ahead(jitted, tuple(nf.spec("f8", shape) for shape in first))
-    monkeypatch.setattr(native, "compile_source", None)
+    monkeypatch.setattr(native, "compile_sources", None)
     rng = np.random.default_rng(0)
     arguments = [rng.random(shape) for shape in second]
     np.testing.assert_allclose(jitted(*arguments), function(*arguments), rtol=1e-12)

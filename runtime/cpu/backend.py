@@ -1,0 +1,172 @@
+"""LLVM's part of compiling a kernel: from its IR to object code. Needs llvmlite alone.
+
+llvmlite has one lock around every function of LLVM's. What takes long is called here without it, and without Python's: a module has a context of
+its own, and a thread a machine of its own, so that threads share nothing and kernels are compiled side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite.binding import Linkage, ffi
+from numfuse.runtime.cpu.threads import thread_count
+
+
+@dataclass(frozen=True)
+class Module:
+    """A kernel as LLVM IR. `parts`: LLVM bitcode of the functions that it calls. `written_out`: LLVM looks for vectors in straight code too."""
+
+    symbol: str
+    text: str
+    parts: tuple[bytes, ...] = ()
+    written_out: bool = False
+
+
+def _without_lock(name: str) -> Any:
+    """A function of LLVM's that touches what its arguments belong to, and nothing else."""
+    locked = getattr(ffi.lib, name)
+    function = ctypes.CDLL(ffi.lib._name, handle=ffi.lib._handle)[name]
+    function.argtypes, function.restype = locked.argtypes, locked.restype
+    return function
+
+
+_run_on_module = _without_lock("LLVMPY_RunNewModulePassManager")
+_run_on_function = _without_lock("LLVMPY_RunNewFunctionPassManager")
+_emit = _without_lock("LLVMPY_TargetMachineEmitToMemory")
+
+
+class Compiler:
+    """This processor's machine, and the passes that Numba has for modules."""
+
+    def __init__(self) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        triple = llvm.get_process_triple()
+        self.machine = llvm.Target.from_triple(triple).create_target_machine(
+            cpu=llvm.get_host_cpu_name(),
+            features=llvm.get_host_cpu_features().flatten(),
+            opt=3,
+            reloc="static" if triple.startswith(("x86", "i686")) else "default",
+            codemodel="jitdefault",
+            jit=True,
+        )
+        self.layout = str(self.machine.target_data)
+
+    def _builder(self, level: int, written_out: bool = False) -> Any:
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        options.loop_vectorization, options.slp_vectorization = level > 0, written_out
+        return llvm.create_pass_builder(self.machine, options)
+
+    def optimized(self, module: Module) -> Any:
+        context = llvm.create_context()
+        made = llvm.parse_assembly(module.text, context)
+        made.verify()
+        made.data_layout = self.layout
+        builder = self._builder(3, module.written_out)
+        passes = builder.getFunctionPassManager()
+        for function in made.functions:
+            if not function.is_declaration:
+                _run_on_function(passes, function, builder)
+        for part in module.parts:
+            made.link_in(llvm.parse_bitcode(part, context))
+        builder = self._builder(0)
+        passes = builder.getModulePassManager()
+        passes.add_loop_rotate_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_jump_threading_pass()
+        _run_on_module(passes, made, builder)
+        builder = self._builder(3, module.written_out)
+        _run_on_module(builder.getModulePassManager(), made, builder)
+        if any(function.linkage == Linkage.weak_odr for function in made.functions):
+            self._put_vector_functions_in_place(made)
+        return made
+
+    def _put_vector_functions_in_place(self, made: Any) -> None:
+        """Inlines what the vectorised loop calls now (`trigonometry.py`), and removes what nothing calls."""
+        for function in made.functions:
+            if function.linkage in (Linkage.weak_odr, Linkage.linkonce_odr):
+                function.linkage = Linkage.internal
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.add_global_dead_code_eliminate_pass()
+        _run_on_module(passes, made, self._builder(0))
+
+    def object_code(self, module: Module) -> bytes:
+        with ffi.OutputString() as error:
+            buffer = _emit(self.machine, self.optimized(module), 1, error)
+            if not buffer:
+                raise RuntimeError(str(error))
+        try:
+            return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
+        finally:
+            ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+    def assembly(self, module: Module) -> str:
+        return str(self.machine.emit_assembly(self.optimized(module)))
+
+
+_of_thread = threading.local()
+
+
+def compiler() -> Compiler:
+    """The one of this thread."""
+    if not hasattr(_of_thread, "compiler"):
+        _of_thread.compiler = Compiler()
+    made: Compiler = _of_thread.compiler
+    return made
+
+
+def object_codes(modules: Iterator[Module], count: int) -> list[bytes]:
+    """The object code of `count` modules. While this thread draws one after another, others compile those that are there already; then this one
+    helps them. An error, in drawing or compiling, is raised when they have finished what they are at."""
+    made = [b""] * count
+    errors: list[BaseException] = []
+    waiting: queue.SimpleQueue[tuple[int, Module] | None] = queue.SimpleQueue()
+
+    def work(task: tuple[int, Module] | None) -> None:
+        while task is not None:
+            place, module = task
+            made[place] = compiler().object_code(module)
+            task = waiting.get()
+
+    def help_out() -> None:
+        try:
+            work(waiting.get())
+        except BaseException as error:
+            errors.append(error)
+
+    helpers: list[threading.Thread] = []
+    try:
+        with contextlib.suppress(RuntimeError):  # the system refuses threads, as at the end of a process
+            for number in range(min(count, thread_count()) - 1):
+                helper = threading.Thread(target=help_out, name=f"numfuse-compile-{number + 1}", daemon=True)
+                helper.start()
+                helpers.append(helper)
+        for task in enumerate(modules):
+            waiting.put(task)
+        for _ in (*helpers, None):
+            waiting.put(None)
+        work(waiting.get())
+    except BaseException:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.get_nowait()
+        for _ in helpers:
+            waiting.put(None)
+        raise
+    finally:
+        for helper in helpers:
+            helper.join()
+    if errors:
+        raise errors[0]
+    return made
