@@ -3,7 +3,8 @@
 The argument is reduced by a multiple of pi, which is subtracted in three parts (Cody and Waite; Muller, Elementary Functions, chapter 11): exact
 enough up to 2**17. Larger numbers are for the C library. A loop with such a branch is not vectorised, so LLVM is given the function twice: as a
 call for one number, and for vectors of each width, with a branch that is taken if any of their numbers is large. It vectorises the loop with calls of
-these, which are then put in their places (`backend.py`). Over all float32 numbers sin is at most 1.85 ulp off and cos 1.82 (NumPy's 1.49 and 1.47).
+these, which are then put in their places (`backend.py`). Over all float32 numbers from 2**-13 to 2**17 sin is at most 1.85 ulp off and cos 1.86;
+sampled, NumPy's are 1.49 and 1.47 off.
 """
 
 from __future__ import annotations
