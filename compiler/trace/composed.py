@@ -79,9 +79,7 @@ def average(
     )
     total = np.sum(np.multiply(array, given, dtype=kind), axis, keepdims=keep)
     if scale.shape != total.shape:
-        scale = (
-            np.broadcast_to(scale, total.shape) if keep else np.broadcast_to(np.squeeze(scale, axis=axes), total.shape)
-        )
+        scale = np.broadcast_to(scale if keep else np.squeeze(scale, axis=axes), total.shape).copy()
     zero = recorder.make("equal", scale.node, recorder.constant(0, scale.dtype))
     check(recorder, zero, scale.node, lambda _: ZeroDivisionError("Weights sum to zero, can't be normalized"))
     result = np.true_divide(total, scale)
