@@ -93,7 +93,8 @@ def test_every_schedule(schedule: nf.Schedule) -> None:
         return e / e.sum(1, keepdims=True), x.T + y, x.var(0), (x * x).sum(), x[:, ::-1] * 2
 
     rng = np.random.default_rng(0)
-    for rows, columns in ((2, 70), (9, 8), (1, 130)):
+    large = (schedule.team or 0) > 256  # the simulator's threads take each other's time
+    for rows, columns in ((1, 130), (2, 8)) if large else ((2, 70), (9, 8), (1, 130)):
         x, y = rng.random((rows, columns)).astype("f4"), rng.random((columns, rows)).astype("f4")
         got = nf.jit(function, target="cudasim", schedule=schedule)(x, y)
         for one, other in zip(got, function(x, y), strict=True):
@@ -177,8 +178,7 @@ def test_rows_of_all_lengths(length: int, dtype: str, rng: np.random.Generator) 
     close(nf.jit(f, target="cudasim")(x, z), f(x, z))
 
 
-@pytest.mark.parametrize("size", [32_768, 32_769, 40_003, 65_538])
-@pytest.mark.parametrize("dtype", ["f4", "i2"])
+@pytest.mark.parametrize(("size", "dtype"), [(32_768, "i2"), (32_769, "f4"), (40_003, "f4"), (65_538, "i2")])
 def test_a_split_reduction_that_ends_anywhere(size: int, dtype: str, rng: np.random.Generator) -> None:
     x = (rng.standard_normal(size) * 3).astype(dtype)
     result = nf.jit(lambda x: (x.sum(), x.max(), x[3:].min()), target="cudasim")(x)
@@ -205,8 +205,7 @@ def test_neighbours_share_what_they_read(dtype: str, size: int, start: int, rng:
     close(nf.jit(g, target="cudasim")(y), g(y))
 
 
-@pytest.mark.parametrize("shape", [(600, 33), (4112, 4), (2, 520, 34)])
-@pytest.mark.parametrize("dtype", ["f4", "i2"])
+@pytest.mark.parametrize(("shape", "dtype"), [((600, 33), "i2"), ((4112, 4), "i2"), ((2, 520, 34), "f4")])
 def test_split_columns(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> None:
     x = (rng.standard_normal(shape) * 3).astype(dtype)
     axis = len(shape) - 2 if shape[0] < 10 else 0
