@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.graph import Graph, Node, results_of
 from numfuse.compiler.index import distinct_elements
 from numfuse.compiler.leaves import Leaf, layout_of, owners_of
 from numfuse.compiler.lower.program import Layout
+from numfuse.compiler.ops import operator
 from numfuse.compiler.pipeline import without_collector
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh, weak
 from numfuse.compiler.trace.checks import Check, undecided
@@ -342,5 +343,26 @@ def _assemble(
         else:
             outputs.append(Output(result_of(array.node, array.storage)))
     checks = undecided(recorder)
-    graph = recorder.graph([*nodes, *[check.flag for check in checks]])
+    flags = [check.flag for check in checks]
+    graph = recorder.graph([*nodes, *_errors_alone(recorder, [*nodes, *flags]), *flags])
     return graph, recorder.feeds, outputs, writes, checks
+
+
+def _errors_alone(recorder: Recorder, outputs: Sequence[Node]) -> list[Node]:
+    """Results of library calls that nothing needs: they are made all the same, for the errors that the calls may raise."""
+    calls = {node for node in recorder.nodes if operator(node.op).kind == "library" and not operator(node.op).total}
+    if not calls:
+        return []
+    made: dict[Node, Node] = {}
+    for node in recorder.nodes:
+        call = node.inputs[0] if node.op == "get" else node
+        if call in calls and (node.op == "get" or len(results_of(node)) == 1):
+            made.setdefault(call, node)
+    pending = list(outputs)
+    needed = set(pending)
+    while pending:
+        for source in pending.pop().inputs:
+            if source not in needed:
+                needed.add(source)
+                pending.append(source)
+    return [node for call, node in made.items() if call not in needed]

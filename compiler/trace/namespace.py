@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace import (
     composed,
     decompositions,
@@ -181,13 +182,14 @@ def part(name: str) -> Implementation:
         array = as_array(recorder, val)
         if array.dtype.kind == "c":
             return array.through(name, tuple([2 * stride for stride in array.element_strides]))
-        return (
-            reshaped_view(array, array.shape)
-            if name == "real"
-            else shapes.broadcast_to(recorder, fresh(recorder, recorder.constant(0, array.dtype)), array.shape)[
-                ... if not array.scalar else ()
-            ]
-        )
+        if name == "real":
+            return reshaped_view(array, array.shape)
+        zero = fresh(recorder, recorder.constant(0, array.dtype))
+        if array.scalar:
+            return zero[()]
+        turned = shapes.lies_in(array, "F") and not shapes.lies_in(array, "C")
+        strides = strides_of(array.shape[::-1])[::-1] if turned else strides_of(array.shape)
+        return zero.through("broadcast_to", strides, shape=array.shape)  # not to be written to
 
     return function
 

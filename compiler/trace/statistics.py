@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.index import kept_order
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.library_calls import along, as_rows, call
@@ -126,7 +127,9 @@ def ravel_multi_index(recorder: Recorder, multi_index: Any, dims: Any, mode: Any
     shape = np.broadcast_shapes(*[part.shape for part in parts])
     spread = [broadcast_node(recorder, part.node, shape) for part in parts]
     modes = mode if isinstance(mode, str) else tuple(mode)
-    return call(recorder, "ravel_multi_index", *spread, dims=_extents(dims), mode=modes, order=order)
+    made = call(recorder, "ravel_multi_index", *spread, dims=_extents(dims), mode=modes, order=order)
+    made.element_strides = kept_order(shape, [(part.shape, part.element_strides) for part in parts])
+    return made  # type: ignore[no-any-return]
 
 
 def _extents(dims: Any) -> tuple[int, ...]:

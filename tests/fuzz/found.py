@@ -119,6 +119,9 @@ x0 = array('f4', (3, 4), 5, 'wild'); x1 = array('f2', (2, 3), 5, 'wild') | v1 = 
 x0 = array('i1', (), 82, 'tame'); x1 = array('c16', (5,), 46, 'tame') | v1 = x1 + 0; v2 = v1[..., (4 - x0 % 5)]; v1[::-1] = 1; v3 = v1[..., x0 % 5]; v3 += 1 | v1, v2, v3
 x0 = array('i8', (3, 4), 49, 'tame', 'F') | v1 = np.add(x0[None].astype('f4'), x0.astype('f8'), out=np.zeros((1, 3, 4))); v2 = np.expand_dims(v1, 0); v3 = v1.reshape(-1) | v3, v2
 x0 = array('c8', (3, 4)) | v1 = x0.reshape(-1).imag; v1 += 1; x0.real[:, 0] = 3 | x0, v1
+x0 = array('f4', (), 44, 'wild') | v1 = np.frexp(np.sort(x0[None].astype('f8') * 3))[0]; v2 = np.nanargmax(v1) | x0
+x0 = array('f8', (2, 2)) | v1 = np.linalg.inv(x0 * 0); v2 = x0 + 1 | v2
+x0 = array('u2', (2, 4)) | v1 = x0.imag; v2 = v1.T.reshape(-1) + x0.ravel() | v1, v2
 """
 
 

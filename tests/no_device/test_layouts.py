@@ -35,6 +35,9 @@ CASES: dict[str, Callable[[Any, Any], Any]] = {
     "unravel_index": lambda x, i: np.unravel_index(i, (2, 3))[1],
     "unravel_index in Fortran order": lambda x, i: np.unravel_index(i, (2, 3), order="F")[1],
     "a broadcast scalar": lambda x, i: np.broadcast_to(x.sum(), (3,)),
+    "the imaginary part of real numbers": lambda x, i: x[:, 1:].imag,
+    "ravel_multi_index": lambda x, i: np.ravel_multi_index((x[0].astype("i8") % 2, x[0].astype("i8") % 3), (2, 3)),
+    "average": lambda x, i: np.average(x, 0, x[:, 0, 0] + 1, returned=True)[1],
     "a sum": lambda x, i: x[:, i] + 1,
 }
 
