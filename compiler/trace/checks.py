@@ -6,6 +6,7 @@ error itself is made from the traced graph, evaluated by NumPy as far as it take
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,48 @@ def check(recorder: Recorder, flags: Node, subject: Node, error: Callable[[np.nd
         recorder.lazy.checked(flag, subject, error)
         return
     recorder.checks.append(Check(flag, subject, error, user_location()))
+
+
+def check_fits(recorder: Recorder, value: Any, dtype: np.dtype) -> None:
+    """NumPy puts its scalars into an array as Python's numbers, and then signed integers have to hold them; arrays wrap around."""
+    given = value.dtype
+    if not value.scalar or value.weak is not None or given.kind not in "iuf" or not _refuses(dtype, given):
+        return
+
+    def compare(op: str, node: Node, limit: float) -> Node:
+        return recorder.make(op, node, recorder.constant(limit, node.dtype))
+
+    least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if given.kind == "f":  # the digits behind the point go first
+        node = recorder.make("astype", value.node, dtype=np.dtype("f8"))
+        whole = dtype.itemsize == 8  # there are no others near the least of 64 bits
+        above = compare("greater_equal", node, float(least)) if whole else compare("greater", node, float(least - 1))
+        fits = recorder.make("logical_and", above, compare("less", node, float(most + 1)))
+    else:
+        fits = compare("less_equal", value.node, most)
+        if given.kind == "i":
+            fits = recorder.make("logical_and", fits, compare("greater_equal", value.node, least))
+
+    def error(found: np.ndarray) -> Exception:
+        try:
+            np.zeros((), dtype)[...] = found[()]
+        except (OverflowError, ValueError) as raised:
+            return raised
+        return OverflowError(f"{found} is out of bounds for {dtype}")
+
+    check(recorder, recorder.make("logical_not", fits), value.node, error)
+
+
+@functools.cache
+def _refuses(dtype: np.dtype, given: np.dtype) -> bool:
+    """Whether this NumPy raises an error where a scalar is too large."""
+    if dtype.kind != "i" or np.can_cast(given, dtype):
+        return False
+    try:
+        np.zeros((), dtype)[...] = given.type(np.iinfo(given).max if given.kind in "iu" else np.inf)
+    except OverflowError:
+        return True
+    return False
 
 
 def undecided(recorder: Recorder) -> list[Check]:

@@ -10,6 +10,7 @@ import numpy as np
 from numfuse.compiler.index import reshaped_strides
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.checks import check_fits
 from numfuse.compiler.trace.selection import Selected
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, broadcast
@@ -54,6 +55,7 @@ def set_item(array: Array, key: Any, value: Any) -> None:
         advanced.write(array, parts, value, None if whole else _one_element)
         return
     given = as_array(recorder, value)
+    check_fits(recorder, given, array.dtype)
     node = cast(recorder, given, array.dtype)
     target = basic_view(array, key if parts is None else tuple(parts))
     if advanced.is_itself(given, target.storage, target.steps):

@@ -9,6 +9,7 @@ import numpy as np
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace import joining, library_calls, shapes
 from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.checks import check_fits
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
 from numfuse.compiler.trace.namespace import FUNCTIONS
@@ -35,7 +36,9 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fill(self: Array, value: Any) -> None:
-    node = cast(self.recorder, as_array(self.recorder, value), self.dtype)
+    given = as_array(self.recorder, value)
+    check_fits(self.recorder, given, self.dtype)
+    node = cast(self.recorder, given, self.dtype)
     self.write(broadcast_node(self.recorder, node, self.shape))
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
-from numfuse.compiler.index import kept_order
+from numfuse.compiler.index import kept_order, strides_of
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, is_selection, weak
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.entry import entry, same
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
-from numfuse.compiler.types import Shape, broadcast, from_package, supported
+from numfuse.compiler.types import Shape, broadcast, from_package, size_of, supported
 
 OPERATORS: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
@@ -308,7 +308,11 @@ def _product(recorder: Recorder, ufunc: np.ufunc, operands: Sequence[Array], dty
         shape = shape[:-2] + shape[-1:] if not column_vector else shape[:-1]
     if shape != node.shape:
         node = recorder.make("reshape", node, shape=shape)
-    return fresh(recorder, node, scalar=True)
+    stacks = [(a, -1 if row_vector else -2), (b, -1 if column_vector else -2)]  # NumPy keeps the order of these axes
+    count = len(shape) + row_vector + column_vector - 2
+    kept = kept_order(shape[:count], [(one.shape[:end], one.element_strides[:end]) for one, end in stacks])
+    strides = (*[stride * size_of(shape[count:]) for stride in kept], *strides_of(shape[count:]))
+    return fresh(recorder, node, scalar=True, strides=strides)
 
 
 # -- reduce and outer ----------------------------------------------------------------------------------------------------

@@ -122,6 +122,9 @@ x0 = array('c8', (3, 4)) | v1 = x0.reshape(-1).imag; v1 += 1; x0.real[:, 0] = 3 
 x0 = array('f4', (), 44, 'wild') | v1 = np.frexp(np.sort(x0[None].astype('f8') * 3))[0]; v2 = np.nanargmax(v1) | x0
 x0 = array('f8', (2, 2)) | v1 = np.linalg.inv(x0 * 0); v2 = x0 + 1 | v2
 x0 = array('u2', (2, 4)) | v1 = x0.imag; v2 = v1.T.reshape(-1) + x0.ravel() | v1, v2
+x0 = array('i4', (300,), 96, 'wild', 'strided') | x0[...] = x0.sum(0) | x0
+x0 = array('i2', (3,)); x1 = array('f4', (2,), 5, 'wild') | x0[1:] = x1[0] * 9e9; x0.fill(x1[1]) | x0
+x0 = array('i2', (7, 7, 3), 0, 'tame', 'F') | v1 = np.vecdot(x0[1:2, ::-2, 1:, None].astype('f8'), x0[1:2, ::-2, 1:, None].astype('f8')) | v1
 """
 
 
