@@ -31,10 +31,9 @@ def concatenate(
         raise ValueError("need at least one array to concatenate")
     to = np.dtype(dtype) if dtype is not None else _joint_dtype(operands)
     if axis is None:
-        operands, axis = (
-            [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.element_strides)) for a in operands],
-            0,
-        )
+        strong = [_strong(recorder, a) for a in operands]  # a number wraps around, as an array of it would
+        flat = [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.element_strides)) for a in strong]
+        operands, axis = flat, 0
     if any(not a.shape for a in operands):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     ndim = operands[0].ndim
