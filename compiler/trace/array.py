@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +17,14 @@ import numpy as np
 from numfuse.compiler.graph import Node, Params
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace.entry import entry, method, same
-from numfuse.compiler.trace.errors import NotAnArgument, TracedValueError, UnsupportedFunction, at_line, user_location
+from numfuse.compiler.trace.errors import (
+    NotAnArgument,
+    TracedValueError,
+    UnsupportedFunction,
+    at_line,
+    of_library,
+    user_location,
+)
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.types import Shape, size_of, type_text
 
@@ -385,6 +393,8 @@ class Array:
     def __getattr__(self, name: str) -> Any:
         from numfuse.compiler.trace.methods import METHODS, PROPERTIES
 
+        if self.weak is not None and not hasattr(self.weak, name) and not of_library(sys._getframe(1)):
+            raise AttributeError(f"{self.weak.__name__!r} object has no attribute {name!r}" + at_line(user_location()))
         if name in PROPERTIES:
             return entry(same(operator.attrgetter(name)))(PROPERTIES[name])(self)
         if name in METHODS:

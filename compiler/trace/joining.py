@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.index import copied_order
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import (
@@ -119,13 +120,14 @@ def roll(recorder: Recorder, a: Any, shift: Any, axis: Any = None) -> Array:
     array = as_array(recorder, a)
     if axis is None:
         return reshape(recorder, roll(recorder, ravel(recorder, array), shift, 0), array.shape)
+    strides = copied_order(array.shape, array.element_strides)
     for by, along in np.broadcast(shift, axis):
         k = normalize(int(along), array.ndim)
         at = -int(by) % max(array.shape[k], 1)
         if at:
             before = (slice(None),) * k
             array = concatenate(recorder, [array[(*before, slice(at, None))], array[(*before, slice(None, at))]], k)
-    return copy(recorder, array)
+    return fresh(recorder, array.node, strides=strides)
 
 
 def tile(recorder: Recorder, A: Any, reps: Any) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.index import strides_of
 from numfuse.compiler.trace import joining, library_calls, shapes
-from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.array import Array, fresh, weak
 from numfuse.compiler.trace.checks import check_fits
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
@@ -46,6 +46,8 @@ def conjugate(self: Array, out: Any = None) -> Array:
     """The array itself where it is not complex."""
     if self.dtype.kind != "c" and out is None:
         return self
+    if self.weak is not None and out is None:
+        return weak(self.recorder, complex, self.recorder.make("conjugate", self.node))
     return call_ufunc(self.recorder, np.conjugate, (self,), {} if out is None else {"out": (out,)})
 
 

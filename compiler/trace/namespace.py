@@ -21,7 +21,7 @@ from numfuse.compiler.trace import (
     statistics,
     take,
 )
-from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.array import Array, fresh, weak
 from numfuse.compiler.trace.einsum import einsum
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.indexing import reshaped_view
@@ -180,6 +180,10 @@ def _number_or_array(recorder: Recorder, value: Any) -> Any:
 def part(name: str) -> Implementation:
     def function(recorder: Recorder, val: Any) -> Array:
         array = as_array(recorder, val)
+        if array.weak is complex:
+            return weak(recorder, float, recorder.make(name, array.node))
+        if array.weak is not None:
+            return array if name == "real" else weak(recorder, array.weak, recorder.constant(0, array.dtype))
         if array.dtype.kind == "c":
             return array.through(name, tuple([2 * stride for stride in array.element_strides]))
         if name == "real":

@@ -126,6 +126,9 @@ x0 = array('i4', (300,), 96, 'wild', 'strided') | x0[...] = x0.sum(0) | x0
 x0 = array('i2', (3,)); x1 = array('f4', (2,), 5, 'wild') | x0[1:] = x1[0] * 9e9; x0.fill(x1[1]) | x0
 x0 = array('i2', (7, 7, 3), 0, 'tame', 'F') | v1 = np.vecdot(x0[1:2, ::-2, 1:, None].astype('f8'), x0[1:2, ::-2, 1:, None].astype('f8')) | v1
 x0 = -2; x1 = array('u1', (5, 3)) | v1 = np.concatenate((x1, x0), axis=None); v2 = np.concatenate((x1, 300), axis=None) | v1, v2
+x0 = -2; x1 = array('f4', (3,)) | v1 = x1 + x0.sum() | v1
+x0 = -2; x1 = array('f4', (3,)) | v1 = x1 + x0.conjugate().real | v1
+x0 = (2-1j); x1 = array('f4', (3,)) | v1 = x1 * x0.conjugate(); v2 = x1 + x0.imag; v3 = x1 * np.real(x0) | v1, v2, v3
 """
 
 

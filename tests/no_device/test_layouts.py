@@ -32,6 +32,7 @@ CASES: dict[str, Callable[[Any, Any], Any]] = {
     "pad": lambda x, i: np.pad(x, 1),
     "pad by reflection": lambda x, i: np.pad(x, 1, mode="reflect"),
     "roll": lambda x, i: np.roll(x, 1, 0),
+    "roll along two axes": lambda x, i: np.roll(x, (1, 1), (0, 1)),
     "unravel_index": lambda x, i: np.unravel_index(i, (2, 3))[1],
     "unravel_index in Fortran order": lambda x, i: np.unravel_index(i, (2, 3), order="F")[1],
     "a broadcast scalar": lambda x, i: np.broadcast_to(x.sum(), (3,)),
