@@ -224,7 +224,7 @@ def _joined(recorder: Recorder, a: Any) -> Array:
     if isinstance(a, Array):
         return a if a.weak is None and not a.scalar else fresh(recorder, a.node)
     if isinstance(a, (list, tuple)) and a:
-        return joining.stack(recorder, [_joined(recorder, part) for part in a])
+        return joining.of_parts(recorder, [_joined(recorder, part) for part in a])
     return fresh(recorder, as_array(recorder, np.asarray(a)[()]).node)
 
 

@@ -72,6 +72,11 @@ def stack(
     )
 
 
+def of_parts(recorder: Recorder, parts: list[Array]) -> Array:
+    """The array of a list of arrays: as `np.stack`, but in C order."""
+    return fresh(recorder, stack(recorder, parts).node)
+
+
 def _strong(recorder: Recorder, array: Array) -> Array:
     return array if array.weak is None else fresh(recorder, array.node)
 

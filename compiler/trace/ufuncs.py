@@ -80,9 +80,9 @@ def captured(recorder: Recorder, value: Any) -> Array:
     """An array that the function did not get as an argument: it is read anew at each call."""
     if not isinstance(value, np.ndarray):
         if isinstance(value, (list, tuple)) and any(isinstance(part, Array) for part in value):
-            from numfuse.compiler.trace.joining import stack
+            from numfuse.compiler.trace.joining import of_parts
 
-            return stack(recorder, [as_array(recorder, part) for part in value], 0)
+            return of_parts(recorder, [as_array(recorder, part) for part in value])
         value = np.asarray(value)
     if type(value) not in (np.ndarray, np.memmap):
         raise UnsupportedFunction(
