@@ -102,7 +102,7 @@ def partitioning(op: str) -> Implementation:
 
 
 def _as_copied(result: Array, array: Array) -> Array:
-    """`result`, which NumPy makes in a copy of `array`."""
+    """`result`, which NumPy makes in a copy of `array`, or in its order."""
     result.element_strides = copied_order(array.shape, array.element_strides)
     return result
 
@@ -141,7 +141,7 @@ def accumulate(recorder: Recorder, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype
     if not array.shape:
         raise TypeError("cannot accumulate on a scalar")
     result = call(recorder, "accumulate", array, ufunc=_named(ufunc), axis=along(recorder, array, axis)[1], dtype=to)
-    return store(recorder, ufunc, result, out)
+    return store(recorder, ufunc, _as_copied(result, array), out)
 
 
 def scan(ufunc: np.ufunc) -> Implementation:

@@ -39,6 +39,7 @@ CASES: dict[str, Callable[[Any, Any], Any]] = {
     "the imaginary part of real numbers": lambda x, i: x[:, 1:].imag,
     "ravel_multi_index": lambda x, i: np.ravel_multi_index((x[0].astype("i8") % 2, x[0].astype("i8") % 3), (2, 3)),
     "average": lambda x, i: np.average(x, 0, x[:, 0, 0] + 1, returned=True)[1],
+    "cumsum": lambda x, i: np.cumsum(x, 1),
     "a list of arrays": lambda x, i: np.array([x[0].T, x[0].T]),
     "a stack": lambda x, i: np.stack([x[0].T, x[0].T]),
     "products of stacks": lambda x, i: x[:, :, None] @ x[0, 0, :, None],
