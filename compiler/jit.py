@@ -143,9 +143,8 @@ class JitFunction:
                     except Exception:
                         if not share_memory(leaves):
                             raise
-                        return self._plain(
-                            args, kwargs
-                        )  # the error may be one of arrays that lie apart, as traces take them to
+                        # the error may be one of arrays that lie apart, as traces take them to
+                        return self._plain(args, kwargs)
         if key is not None:
             plain = compiled.direct and not kwargs and not self._static
             entry = compiled.entry(key) if plain else None  # type: ignore[arg-type]

@@ -129,7 +129,7 @@ def ravel_multi_index(recorder: Recorder, multi_index: Any, dims: Any, mode: Any
     modes = mode if isinstance(mode, str) else tuple(mode)
     made = call(recorder, "ravel_multi_index", *spread, dims=_extents(dims), mode=modes, order=order)
     made.element_strides = kept_order(shape, [(part.shape, part.element_strides) for part in parts])
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _extents(dims: Any) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ its own, and a thread a machine of its own, so that threads share nothing and ke
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import queue
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite.binding import Linkage, ffi
+from numfuse.runtime.cpu.sheltered import sheltered
 from numfuse.runtime.cpu.threads import thread_count
 
 
@@ -127,46 +127,29 @@ def compiler() -> Compiler:
 
 
 def object_codes(modules: Iterator[Module], count: int) -> list[bytes]:
-    """The object code of `count` modules. While this thread draws one after another, others compile those that are there already; then this one
-    helps them. An error, in drawing or compiling, is raised when they have finished what they are at."""
+    """The object code of `count` modules: one thread draws one after another, others compile those that are there already, and then it helps them.
+    An error, or an interruption, is raised when they have finished what they are at."""
     made = [b""] * count
-    errors: list[BaseException] = []
     waiting: queue.SimpleQueue[tuple[int, Module] | None] = queue.SimpleQueue()
+    stopped = threading.Event()
 
-    def work(task: tuple[int, Module] | None) -> None:
-        while task is not None:
-            place, module = task
-            made[place] = compiler().object_code(module)
-            task = waiting.get()
-
-    def help_out() -> None:
+    def draw() -> None:
         try:
-            work(waiting.get())
-        except BaseException as error:
-            errors.append(error)
+            for task in enumerate(modules):
+                if stopped.is_set():
+                    break
+                waiting.put(task)
+        finally:
+            for _ in parts:
+                waiting.put(None)
+        work()
 
-    helpers: list[threading.Thread] = []
-    try:
-        with contextlib.suppress(RuntimeError):  # the system refuses threads, as at the end of a process
-            for number in range(min(count, thread_count()) - 1):
-                helper = threading.Thread(target=help_out, name=f"numfuse-compile-{number + 1}", daemon=True)
-                helper.start()
-                helpers.append(helper)
-        for task in enumerate(modules):
-            waiting.put(task)
-        for _ in (*helpers, None):
-            waiting.put(None)
-        work(waiting.get())
-    except BaseException:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                waiting.get_nowait()
-        for _ in helpers:
-            waiting.put(None)
-        raise
-    finally:
-        for helper in helpers:
-            helper.join()
-    if errors:
-        raise errors[0]
+    def work() -> None:
+        while (task := waiting.get()) is not None:
+            if not stopped.is_set():
+                place, module = task
+                made[place] = compiler().object_code(module)
+
+    parts = [draw, *[work] * (min(count, thread_count()) - 1)]
+    sheltered(*parts, stopped=stopped)
     return made

@@ -18,6 +18,8 @@ import numpy as np
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
 from numfuse.runtime.cache import disk_cache, versions
+from numfuse.runtime.cpu.sheltered import sheltered
+from numfuse.runtime.importing import importing
 
 if TYPE_CHECKING:
     from numfuse.runtime.cpu.backend import Module
@@ -62,9 +64,10 @@ def assembly(source: Source, fastmath: bool = False) -> str:
 
 def _lowered(source: Source, fastmath: bool) -> Module:
     """The kernel as LLVM IR, by Numba, whose import takes a tenth of a second."""
-    from numba.core import types
-    from numfuse.runtime.cpu.functions import NAMES
-    from numfuse.runtime.cpu.target import lowered
+    with importing:
+        from numba.core import types
+        from numfuse.runtime.cpu.functions import NAMES
+        from numfuse.runtime.cpu.target import lowered
 
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
@@ -95,22 +98,33 @@ def load_ir(text: str, *names: str) -> list[int]:
     if code is not None:
         with contextlib.suppress(OSError, RuntimeError):
             return _load_object(code, *names)
-    import llvmlite.binding as llvm
+    made: list[bytes] = []
 
-    _execution_engine()
-    code = _machine.emit_object(llvm.parse_assembly(text))
-    cache.store(key, code, names[0], "cpu")
-    return _load_object(code, *names)
+    def emit() -> None:
+        import llvmlite.binding as llvm
+
+        with _lock:
+            _execution_engine()
+        made.append(_machine.emit_object(llvm.parse_assembly(text)))
+
+    sheltered(emit)
+    cache.store(key, made[0], names[0], "cpu")
+    return _load_object(made[0], *names)
 
 
 def _load_object(code: bytes, *symbols: str) -> list[int]:
-    import llvmlite.binding as llvm
+    addresses: list[int] = []
 
-    with _lock:
-        engine = _execution_engine()
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        addresses = [engine.get_function_address(symbol) for symbol in symbols]
+    def load() -> None:
+        import llvmlite.binding as llvm
+
+        with _lock:
+            engine = _execution_engine()
+            engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            engine.finalize_object()
+            addresses.extend(engine.get_function_address(symbol) for symbol in symbols)
+
+    sheltered(load)
     if not all(addresses):
         raise OSError("the object code has no kernel in it")
     return addresses

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import memory_dtype
+from numfuse.runtime.importing import importing
 
 PIP_LINE = "pip install 'numfuse[cuda]'"
 
@@ -119,17 +120,18 @@ def _shortened(ptx: str, name: str) -> str:
 def _toolchain() -> tuple[Any, Any, Any]:
     import sys
 
-    if "numba" in sys.modules and _simulating():
-        raise NoCudaError(
-            "this process runs Numba's CUDA simulator, which compiles nothing; compile in a process without NUMBA_ENABLE_CUDASIM=1"
-        )
     try:
-        import numba_cuda  # noqa: F401
-        from numba import cuda
-        from numba.core import types
+        with importing:
+            if "numba" in sys.modules and _simulating():
+                raise NoCudaError(
+                    "this process runs Numba's CUDA simulator, which compiles nothing; compile in a process without NUMBA_ENABLE_CUDASIM=1"
+                )
+            import numba_cuda  # noqa: F401
+            from numba import cuda
+            from numba.core import types
 
-        _import_array_functions()
-        from numfuse.runtime.cuda import functions
+            _import_array_functions()
+            from numfuse.runtime.cuda import functions
     except ImportError as error:
         raise NoCudaError(f"target='cuda' needs numba-cuda and its toolkit packages: {PIP_LINE} ({error})") from None
     return functions, cuda, types

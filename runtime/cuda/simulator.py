@@ -15,6 +15,7 @@ import numpy as np
 from numfuse.compiler.lower.program import Phase
 from numfuse.compiler.types import memory_dtype
 from numfuse.runtime.cuda.compile import PIP_LINE, NoCudaError
+from numfuse.runtime.importing import importing
 from numfuse.runtime.reference import NAMES as REFERENCE
 from numfuse.runtime.reference import defined
 
@@ -165,9 +166,10 @@ NAMES: dict[str, Any] = {
 
 def simulated_cuda() -> Any:
     """`numba.cuda` as the simulator. Chooses it where Numba is not imported yet; else raises NoCudaError, which says what to do."""
-    if "numba" not in sys.modules:
-        os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    from numba import config
+    with importing:
+        if "numba" not in sys.modules:
+            os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+        from numba import config
 
     if not config.ENABLE_CUDASIM:
         raise NoCudaError(
@@ -175,7 +177,8 @@ def simulated_cuda() -> Any:
             "start it with NUMBA_ENABLE_CUDASIM=1 in the environment, or call the cudasim target before anything compiles"
         )
     try:
-        from numba import cuda
+        with importing:
+            from numba import cuda
     except ImportError as error:
         raise NoCudaError(f"the simulator comes with numba-cuda: {PIP_LINE} ({error})") from None
     return cuda

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from numfuse.runtime.cpu import backend
 from numfuse.runtime.cpu import compile as native
+from numfuse.runtime.cpu.sheltered import sheltered
 
 import numfuse as nf
 
@@ -103,6 +104,23 @@ def test_an_error_before_llvm_is_told_and_leaves_nothing_behind(
     assert not running()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_an_interruption_waits_for_what_is_at_work() -> None:
+    """Numba's and llvmlite's locks are never left held: what takes them does not run in the main thread."""
+    stopped, ended = threading.Event(), []
+
+    def part() -> None:
+        ended.append(stopped.wait(20))
+
+    def interrupting() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        part()
+
+    with pytest.raises(KeyboardInterrupt):
+        sheltered(part, interrupting, stopped=stopped)
+    assert ended == [True, True] and not running()
+
+
 def test_a_function_whose_compilation_failed_can_be_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: Any) -> Any:
         raise KeyboardInterrupt
@@ -147,7 +165,7 @@ def test_other_declarations_of_an_operator_change_nothing() -> None:
     check(10.5)
 
 
-PROGRAM = """
+PROGRAM = textwrap.dedent("""
     import atexit, os, signal, threading
     import numpy as np
     import numfuse as nf
@@ -161,18 +179,16 @@ PROGRAM = """
         print(len(nf.jit(lambda x: [y + 1.0 for y in function(x)], target="cpu")(x)))
 
     atexit.register(last)
-    {first}
-"""
+""")
 
 
-def run(first: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    program = textwrap.dedent(PROGRAM).replace("{first}", first)
+def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "NUMFUSE_CACHE_DIR": str(folder)}
     return subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120)
 
 
 def test_at_the_end_of_a_process(tmp_path: Path) -> None:
-    done = run("", tmp_path)
+    done = run(PROGRAM, tmp_path)
     assert (done.returncode, done.stdout.strip()) == (0, "12"), done.stderr
 
 
@@ -180,11 +196,31 @@ def test_at_the_end_of_a_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3])
 def test_an_interruption_ends_the_call(seconds: float, tmp_path: Path) -> None:
     """Wherever it comes, the process ends, and what it still compiles on its way out is right."""
-    warm = "nf.jit(lambda x: x + 0.5, target='cpu')(x); "  # an interrupted import of Numba would be left half done
     timer = (
-        f"signal.signal(signal.SIGALRM, signal.default_int_handler); signal.setitimer(signal.ITIMER_REAL, {seconds}); "
+        f"signal.signal(signal.SIGALRM, signal.default_int_handler); signal.setitimer(signal.ITIMER_REAL, {seconds})\n"
     )
     calls = "[nf.jit(lambda x, k=k: [y * k for y in function(x)], target='cpu')(x) for k in range(99)]"
-    done = run(warm + timer + calls, tmp_path)
+    done = run(PROGRAM + timer + calls, tmp_path)
     assert done.returncode == -signal.SIGINT or "KeyboardInterrupt" in done.stderr, (done.returncode, done.stderr)
     assert done.stdout.strip() == "12", done.stderr
+
+
+IMPORTS = textwrap.dedent("""
+    import sys, threading
+    import numpy as np
+    import numfuse as nf
+    from numfuse.runtime.importing import importing
+
+    thread = threading.Thread(target=lambda: print(nf.jit(lambda x: x + 0.5, target="cpu")(np.arange(3.0)).sum()))
+    with importing:
+        thread.start()
+        thread.join(1.0)
+        print("numba" in sys.modules)
+    thread.join()
+""")
+
+
+def test_threads_import_numba_one_after_another(tmp_path: Path) -> None:
+    """Two that begin at different ends of it leave it broken."""
+    done = run(IMPORTS, tmp_path)
+    assert done.stdout.split() == ["False", "4.5"], done.stderr
