@@ -10,17 +10,15 @@ import numpy as np
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
 from numfuse.compiler.lower.plan import lower, most_alive
-from numfuse.compiler.lower.program import KernelStep, Layout, LibraryStep, LoweredKernel, Program, ViewStep
+from numfuse.compiler.lower.program import Layout, LoweredKernel, Program
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
+from numfuse.compiler.program_text import explain_text, program_text
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
 from numfuse.compiler.staged import Output, Traced
 from numfuse.compiler.targets import Target, find_target
 from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents
-from numfuse.compiler.types import type_text
 from numfuse.compiler.views import view_through
-from numfuse.passes.associate import associations
-from numfuse.passes.fuse import Fuser
 from numfuse.runtime import log
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import Device, default_target, device_for
@@ -203,7 +201,8 @@ class Compiled:
         arrays = all(isinstance(spec, tuple) and isinstance(spec[0], np.dtype) for spec in specs)
         if not (in_order and arrays and self.simple is not None and hasattr(self.executable, "entry")):
             return None
-        return self.executable.entry(specs)
+        made = self.executable.entry(specs)
+        return made and _unwrapping(made, self.traced.outputs[0].unwrap)
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
@@ -299,7 +298,7 @@ class Compiled:
         if len(traced.outputs) != 1 or traced.updates or traced.checks or traced.tree.children[0].kind != "leaf":
             return None
         (output,) = traced.outputs
-        return output.result if not output.steps and not output.unwrap else None
+        return None if output.steps else output.result
 
 
 def write_back(target: Any, result: Any) -> None:
@@ -337,6 +336,18 @@ def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     if feed.converted:
         return lambda leaves: np.asarray(kind(leaves[leaf]))  # Python numbers: out of range is NumPy's OverflowError
     return lambda leaves: leaves[leaf]
+
+
+def _unwrapping(call: Callable[..., Any], unwrap: str) -> Callable[..., Any]:
+    """`call`, whose result is a 0-d array, with the number in it for a result."""
+    if not unwrap:
+        return call
+
+    def unwrapped(*args: Any) -> Any:
+        made = call(*args)
+        return made if made is NotImplemented else made[()] if unwrap == "scalar" else made.item()
+
+    return unwrapped
 
 
 Assemble = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -384,56 +395,3 @@ def _finisher(output: Output) -> Assemble:
         return value
 
     return finish
-
-
-# -- text ----------------------------------------------------------------------------------------------------------------
-
-
-def program_text(program: Program, device: Device) -> str:
-    """The steps as a list, then each kernel's source."""
-    lines = [f"program {program.graph.name} for {device.describe()}"]
-    for number, step in enumerate(program.steps):
-        lines.append(f"  {number + 1}. {step_text(program, step)}")
-    lines.append(f"  workspace: {program.workspace} bytes")
-    sources = {kernel.name: kernel.source for kernel in program.kernels}
-    return "\n\n\n".join(["\n".join(lines), *sources.values()])
-
-
-def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> str:
-    def told(number: int) -> str:
-        value = program.values[number]
-        name = {"argument": value.node.name or "argument", "result": f"result{value.number + 1}"}.get(value.place)
-        name = name or (f"ws+{value.number}" if value.place == "workspace" else value.place)
-        return f"{name}: {type_text(value.shape, value.dtype)}"
-
-    if isinstance(step, KernelStep):
-        phases = []
-        for phase in step.kernel.phases:
-            extents = ", ".join(f"{key}={value}" for key, value in phase.extents.items())
-            phases.append(
-                f"kernel {phase.source.name}[{extents}]({', '.join(told(number) for number in phase.values)})"
-            )
-        decided = f"  ({step.kernel.schedule})" if step.kernel.schedule != MODEL else ""
-        return "; ".join(phases) + decided
-    if isinstance(step, LibraryStep):
-        results = ", ".join(told(number) for number in step.outputs if number is not None)
-        return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {results}"
-    return f"view {step.node.op}({told(step.input)}) -> {told(step.output)}"
-
-
-def explain_text(lowered: Lowered) -> str:
-    lines = [f"{len(lowered.program.kernels)} kernels, {len(lowered.library_calls)} library calls"]
-    lines += [f"  {step_text(lowered.program, step)}" for step in lowered.program.steps]
-    written = next(stage.graph for stage in lowered.trail.stages if stage.name == "dead")
-    for node, multiplications, left in associations(written, lowered.target.fastmath):
-        where = f"{node.where}: " if node.where else ""
-        told = f"another order of the products takes {left:,} multiplications in place of {multiplications:,}"
-        lines.append(f"  associate: {where}{node.op} ({type_text(node.shape, node.dtype)}): {told}")
-    before = next(stage.graph for stage in reversed(lowered.trail.stages) if stage.name != "fuse")
-    fuser = Fuser(before, lowered.target.machine)
-    fuser.run()
-    for refusal in fuser.refusals:
-        node = refusal.producer
-        where = f"{node.where}: " if node.where else ""
-        lines.append(f"  not fused: {where}{node.op} ({type_text(node.shape, node.dtype)}): {refusal.reason}")
-    return "\n".join(lines)

@@ -11,17 +11,9 @@ from numfuse.compiler.kernel import Buffer, Kernel, Store
 from numfuse.compiler.lower import cpu, cpu_stream, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
+from numfuse.compiler.lower.lifetimes import touched
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import (
-    KernelStep,
-    LoweredKernel,
-    Phase,
-    PrintKernel,
-    Program,
-    Step,
-    flops_of,
-    touched,
-)
+from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, PrintKernel, Program, Step, flops_of
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
 from numfuse.passes.fuse import Machine

@@ -1,10 +1,10 @@
 """Matrix products that kernels do better than a library call are written as sums of products, which fuse with what stands around them.
 
-    (b, n, k) @ (b, k, m)    one small product for each b:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
+    (b, n, k) @ (b, k, m)    of small matrices:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
     (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
-    (n, k) @ (k, 1)          of a matrix that is computed for it alone, in rows, or of a vector: sum(left * right)
+    (n, k) @ (k, 1)          of a matrix in rows that is small, or of integers, or computed for it alone, and of a vector: sum(left * right)
 
-NumPy calls BLAS for each small product, which costs more than the product; the sums take their terms in the order of k, and are exact for integers.
+A call of BLAS costs more than a small product, and NumPy has one for each of many; the sums take their terms in the order of k, and are exact for integers.
 """
 
 from __future__ import annotations
@@ -23,13 +23,18 @@ Emit = Callable[[Node], Node]
 TERMS = 8
 """Terms of a sum that is written out, at most."""
 SMALL = 512
-"""Multiplications of one product among many, up to which a kernel is faster than calls of BLAS."""
+"""Multiplications of a product, up to which a kernel is faster than a call of BLAS."""
 LONGEST = 16
 """Rows and columns of such a product, at most: BLAS is fast with long ones."""
 MANY = 32
-"""Products from which on they are worth compiling a kernel: fewer take NumPy about two microseconds."""
+"""Rows to a column from which on a product is long."""
 NARROW = 16
 """Elements of a matrix that a long one is multiplied with in a kernel, where that saves reading the product again."""
+
+CACHED = 1 << 20
+"""Bytes of a matrix that a vector is multiplied with in a kernel, at most: BLAS gains less than its call takes while they are in the cache."""
+DOWN = 4096
+"""Elements of such a matrix whose columns are summed, at most."""
 
 
 def products(graph: Graph) -> Graph:
@@ -62,7 +67,7 @@ def _is_written_out(node: Node, readers: Counter[Node], beside: set[Node]) -> bo
     (n, k), m = left.shape[-2:], right.shape[-1]
     if k > TERMS:
         return False
-    if n * k * m <= SMALL and max(n, m) <= LONGEST and size_of(node.shape[:-2]) >= MANY:
+    if n * k * m <= SMALL and max(n, m) <= LONGEST:
         return True
     fused = node in beside or _is_computed(left, readers) or _is_computed(right, readers)
     return fused and (k == 1 or k * min(n, m) <= NARROW) and size_of(node.shape) >= MANY * min(n, m)
@@ -99,13 +104,19 @@ def _written_out(node: Node, emit: Emit) -> Node:
 
 
 def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
-    """Columns that are summed down the memory of a matrix are BLAS's: it is faster even where the matrix has to be put in memory for it."""
+    """Long columns that are summed down the memory of a matrix are BLAS's: it is faster even where the matrix has to be put in memory for it."""
     n, m = node.shape[-2:]
     if 1 not in (n, m) or node.dtype.char in "?e":
         return False
     matrix, summed = (node.inputs[0], -1) if m == 1 else (node.inputs[1], -2)
     strides = strides_in_memory(matrix)
-    return n == m == 1 or (_is_computed(matrix, readers) and strides is not None and strides[summed] == 1)
+    if n == m == 1 or strides is None:
+        return n == m == 1
+    if strides[summed] != 1:  # columns, which lie side by side
+        return strides[summed] == max(n, m) and size_of(matrix.shape) <= DOWN and node.dtype.kind in "iuf"
+    if node.dtype.kind in "iu" or _is_computed(matrix, readers):  # NumPy has no BLAS for integers
+        return True
+    return node.dtype.kind == "f" and size_of(matrix.shape) * matrix.dtype.itemsize <= CACHED
 
 
 def _with_vector(node: Node, emit: Emit) -> Node:

@@ -29,6 +29,8 @@ LANES = 64
 """Columns that a reduction across rows works on at once, unless a schedule says otherwise."""
 WRITTEN_OUT = 64
 """Elements of a row up to which LLVM writes the loops over it out."""
+FEW = 12
+"""Elements up to which this holds for sums too, and for what has calls: LLVM would add up more of them one by one."""
 CALL = 10
 """What an operator costs from which on it is a call of a library function, in additions."""
 NEAR = 8
@@ -58,8 +60,12 @@ class CpuPrinter(Printer):
             self.line("pass")
         source = Source(self.kernel.name, parameters, header(self.kernel), self.lines)
         source.imports = "from numfuse.runtime.cpu.functions import *"
-        source.written_out = self.apart is not None
+        source.short_loops = self.short_loops()
         return source
+
+    def short_loops(self) -> str:
+        extents = [axis.extent for loop in self.kernel.loops for axis in self.kernel.loops_over(loop.axes)]
+        return "written out" if self.apart else "kept" if min(extents, default=0) > FEW else ""
 
     def rows(self) -> None:
         """The scopes around the rows, each in the loop it belongs to."""
@@ -179,6 +185,9 @@ class LanesPrinter(CpuPrinter):
         self.lane = self.names.new("lane")
         self.width = self.names.new("width")
         self.columns: dict[Value, str] = {}
+
+    def short_loops(self) -> str:
+        return ""
 
     def rows(self) -> None:
         axis = self.lane_axis
@@ -321,8 +330,18 @@ def rows_apart(kernel: Kernel) -> Axis | None:
         inside *= loop.extent
     else:
         return None
+    if any(loop.length > FEW and _sums(loop) for loop in kernel.loops):
+        return None
     far = any(abs(kernel.coef(index, loop)) > NEAR for _, index in kernel.accesses)
     return loop if far and 1 < inside <= WRITTEN_OUT and not _calls(kernel) and not _counts(kernel) else None
+
+
+def _sums(loop: Loop) -> bool:
+    """Whether it adds or multiplies up numbers that are rounded."""
+    return any(
+        gathered.combine in ("add", "multiply") and kind_of(gathered.result.dtype) in "fc"
+        for gathered in loop.accumulators
+    )
 
 
 def _calls(kernel: Kernel) -> bool:

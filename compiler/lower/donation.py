@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from numfuse.compiler.index import strides_of
-from numfuse.compiler.lower.program import KernelStep, Phase, Program, lifetimes
+from numfuse.compiler.lower.lifetimes import lifetimes
+from numfuse.compiler.lower.program import KernelStep, Phase, Program
 
 
 def donate(program: Program, donated: set[int], given: Mapping[int, int]) -> None:

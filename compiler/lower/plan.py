@@ -6,17 +6,8 @@ from collections.abc import Sequence, Set
 
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower import memory
-from numfuse.compiler.lower.program import (
-    Layout,
-    LibraryStep,
-    Lowering,
-    Place,
-    PrintKernel,
-    Program,
-    Step,
-    ViewStep,
-    lifetimes,
-)
+from numfuse.compiler.lower.lifetimes import lifetimes
+from numfuse.compiler.lower.program import Layout, LibraryStep, Lowering, Place, PrintKernel, Program, Step, ViewStep
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import AS_MODELLED, Schedules
 

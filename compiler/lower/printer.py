@@ -48,8 +48,8 @@ class Source:
     """The comments above it, made when somebody looks."""
     lines: list[tuple[str, str]] = field(default_factory=list)
     imports: str = ""
-    written_out: bool = False
-    """Whether its rows are loops that the compiler writes out, and then looks for vectors in."""
+    short_loops: str = ""
+    """What becomes of them: "written out", and then the compiler looks for vectors in straight code too; "kept"; or what the compiler likes."""
 
     def rename(self, name: str) -> None:
         """Calls the function `name`; the body does not mention it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
@@ -213,6 +214,10 @@ class Lowering:
         self.sources: dict[str, Source] = {}
         self.holds: dict[int, Node] = {}
         """For each value, whose contents its memory holds by now: writes in place change that."""
+        self.users: defaultdict[Node, list[Node]] = defaultdict(list)
+        for node in graph.nodes:
+            for operand in node.inputs:
+                self.users[operand].append(node)
         self.gets = {(node.inputs[0], node.params["result"]): node for node in graph.nodes if node.op == "get"}
 
     def run(self) -> Program:
@@ -234,6 +239,10 @@ class Lowering:
                 self._add(node, "result" if node in results else "workspace", results.get(node, 0))
             elif node.op == "constant":
                 self._add(node, "constant")  # 0-d ones too: library calls take them
+            elif self._is_shape_of_result(node):
+                (source,) = node.inputs
+                self.number[node] = self.number[source]
+                self.values[self.number[node]].node = node
             elif operator(node.op).kind == "view":
                 self._add(node, "view")
                 self.steps.append(ViewStep(node, self.number[node.inputs[0]], self.number[node]))
@@ -250,6 +259,15 @@ class Lowering:
         self.holds[self.number[node]] = node
         self.values.append(Value(node, place, number))
         return self.number[node]
+
+    def _is_shape_of_result(self, node: Node) -> bool:
+        """Whether it is a result that kernels make, in a shape that nobody else sees it in."""
+        if node.op != "reshape" or node not in self.graph.outputs or node.inputs[0] in self.graph.outputs:
+            return False
+        (source,) = node.inputs
+        made_by = source.inputs[0] if source.op == "get" else source
+        ops = [made_by.op] + [user.op for user in self.users[source] if user is not node]
+        return self.values[self.number[source]].place == "result" and all(op == "fused" for op in ops)
 
     def _check_contents(self, nodes: Sequence[Node]) -> None:
         """That each array still is in the memory that it was put in. A failure would be a fault of fusion."""
@@ -352,23 +370,6 @@ class Lowering:
         return Buffer("out", whole.dtype, shape, strides, output=True, aligned=whole.aligned, first=first)
 
 
-def lifetimes(program: Program) -> tuple[dict[int, int], dict[int, int]]:
-    """For each value that is no view, the first and the last step that touches it or a view of it; for results the end."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    origin: dict[int, int] = {}
-    for place, step in enumerate(program.steps):
-        for number in touched(step):
-            number = origin.get(number, number)
-            first.setdefault(number, place)
-            last[number] = place
-        if isinstance(step, ViewStep):
-            origin[step.output] = origin.get(step.input, step.input)
-    for number in program.results:
-        last[origin.get(number, number)] = len(program.steps)
-    return first, last
-
-
 def writes_in_place(node: Node) -> bool:
     """Whether a library call can be told where to put its result, as ufuncs can."""
     return isinstance(operator(node.op).reference, np.ufunc) and not node.params
@@ -407,15 +408,6 @@ def _origin(node: Node) -> Node:
     while operator(node.op).kind == "view":
         (node,) = node.inputs
     return node
-
-
-def touched(step: Step) -> list[int]:
-    """The values that a step reads or writes."""
-    if isinstance(step, KernelStep):
-        return [number for phase in step.kernel.phases for number in phase.values]
-    if isinstance(step, LibraryStep):
-        return [*step.inputs, *[number for number in step.outputs if number is not None]]
-    return [step.input, step.output]
 
 
 def flops_of(body: Graph) -> int:

@@ -21,12 +21,12 @@ from numfuse.runtime.cpu.threads import thread_count
 
 @dataclass(frozen=True)
 class Module:
-    """A kernel as LLVM IR. `parts`: LLVM bitcode of the functions that it calls. `written_out`: LLVM looks for vectors in straight code too."""
+    """A kernel as LLVM IR. `parts`: LLVM bitcode of the functions that it calls. `short_loops`: as of `Source`."""
 
     symbol: str
     text: str
     parts: tuple[bytes, ...] = ()
-    written_out: bool = False
+    short_loops: str = ""
 
 
 def _without_lock(name: str) -> Any:
@@ -59,9 +59,10 @@ class Compiler:
         )
         self.layout = str(self.machine.target_data)
 
-    def _builder(self, level: int, written_out: bool = False) -> Any:
+    def _builder(self, level: int, short_loops: str = "") -> Any:
         options = llvm.create_pipeline_tuning_options(speed_level=level)
-        options.loop_vectorization, options.slp_vectorization = level > 0, written_out
+        options.loop_vectorization, options.slp_vectorization = level > 0, short_loops == "written out"
+        options.loop_unrolling = short_loops != "kept"
         return llvm.create_pass_builder(self.machine, options)
 
     def optimized(self, module: Module) -> Any:
@@ -69,7 +70,7 @@ class Compiler:
         made = llvm.parse_assembly(module.text, context)
         made.verify()
         made.data_layout = self.layout
-        builder = self._builder(3, module.written_out)
+        builder = self._builder(3, module.short_loops)
         passes = builder.getFunctionPassManager()
         for function in made.functions:
             if not function.is_declaration:
@@ -82,7 +83,7 @@ class Compiler:
         passes.add_instruction_combine_pass()
         passes.add_jump_threading_pass()
         _run_on_module(passes, made, builder)
-        builder = self._builder(3, module.written_out)
+        builder = self._builder(3, module.short_loops)
         _run_on_module(builder.getModulePassManager(), made, builder)
         if any(function.linkage == Linkage.weak_odr for function in made.functions):
             self._put_vector_functions_in_place(made)

@@ -72,7 +72,7 @@ def _lowered(source: Source, fastmath: bool) -> Module:
     scope: dict[str, Any] = dict(NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
     pointers = [types.CPointer(numba_type(parameter.dtype)) for parameter in source.parameters]  # type: ignore[attr-defined]
-    return lowered(scope[source.name], (types.int64, types.int64, *pointers), fastmath, source.written_out)
+    return lowered(scope[source.name], (types.int64, types.int64, *pointers), fastmath, source.short_loops)
 
 
 def numba_type(dtype: np.dtype | None) -> Any:

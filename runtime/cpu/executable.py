@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.lower.lifetimes import lifetimes
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import (
     KernelStep,
@@ -20,7 +21,6 @@ from numfuse.compiler.lower.program import (
     Phase,
     Program,
     ViewStep,
-    lifetimes,
     writes_in_place,
 )
 from numfuse.compiler.ops import operator
@@ -64,7 +64,7 @@ def kernel_addresses(sources: Sequence[Source], fastmath: bool) -> list[int]:
 
 
 def _key(source: Source, fastmath: bool) -> str:
-    text = f"cpu|{fastmath}|{source.nameless}|{source.signature}|{native.machine_key()}"
+    text = f"cpu|{fastmath}|{source.short_loops}|{source.nameless}|{source.signature}|{native.machine_key()}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -152,8 +152,8 @@ class KernelLibrary(codegen.CodeLibrary):
     def add_linking_library(self, library: Any) -> None:
         self.parts[library] = None
 
-    def module(self, symbol: str, written_out: bool) -> Module:
-        return Module(symbol, self.text, tuple([_bitcode(part) for part in self.parts]), written_out)
+    def module(self, symbol: str, short_loops: str) -> Module:
+        return Module(symbol, self.text, tuple([_bitcode(part) for part in self.parts]), short_loops)
 
     def finalize(self) -> None:
         raise NotImplementedError
@@ -167,8 +167,8 @@ def _bitcode(library: Any) -> bytes:
     return bytes(library._get_module_for_linking().as_bitcode())
 
 
-def lowered(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool, written_out: bool) -> Module:
-    """A function of these types that returns nothing, as LLVM IR. `written_out`: as of `Source`."""
+def lowered(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: bool, short_loops: str) -> Module:
+    """A function of these types that returns nothing, as LLVM IR. `short_loops`: as of `Source`."""
     flags = compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     flags.enable_ssa = False
@@ -192,4 +192,4 @@ def lowered(function: Callable[..., Any], arguments: tuple[Any, ...], fastmath: 
             library=library,
             pipeline_class=KernelPipeline,
         )
-        return library.module(result.fndesc.llvm_func_name, written_out)
+        return library.module(result.fndesc.llvm_func_name, short_loops)

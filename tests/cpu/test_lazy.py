@@ -99,7 +99,7 @@ def test_asking_for_the_value_evaluates(ask: Callable[[Any], Any]) -> None:
 def test_arrays_print_as_numpys() -> None:
     x = nf.asarray(X) + 1
     assert (repr(x), str(x)) == (repr(X + 1), str(X + 1))
-    assert repr(x.sum()) == repr((X + 1).sum())
+    assert repr(x.max()) == repr((X + 1).max())
 
 
 def test_an_integer_is_an_index() -> None:

@@ -46,12 +46,12 @@ def test_a_kernel_never_feeds_a_product_that_it_reads(rng):
             p, before = r + now / before * p, now
         return x
 
-    matrix = rng.random((20, 20))
-    arguments = matrix @ matrix.T + 20 * np.eye(20), rng.random(20)
+    matrix = rng.random((400, 400))
+    arguments = matrix @ matrix.T + 400 * np.eye(400), rng.random(400)
     steps = fused(gradients, *arguments)
     assert steps.count("matmul") == 3
     assert all(step in ("matmul", "reshape", "transpose") or " " in step for step in steps), "all else is in kernels"
-    np.testing.assert_allclose(nf.jit(gradients)(*arguments), gradients(*arguments), rtol=1e-12)
+    np.testing.assert_allclose(nf.jit(gradients)(*arguments), gradients(*arguments), rtol=1e-9, atol=1e-12)
 
 
 VECTOR, MATRIX, TALL = nf.spec("f4", 1000), nf.spec("f4", 64, 100), nf.spec("f4", 200_000, 40_000)
@@ -114,7 +114,7 @@ def test_no_cycle_between_kernels():
 
 
 def test_transposes_of_products_are_views():
-    steps = fused(lambda x, w: (x.T @ w.T).T + 1, nf.spec("f4", 5, 4), nf.spec("f4", 6, 5))
+    steps = fused(lambda x, w: (x.T @ w.T).T + 1, nf.spec("f4", 50, 40), nf.spec("f4", 60, 50))
     assert steps == ["transpose", "transpose", "matmul", "add", "transpose"]
 
 

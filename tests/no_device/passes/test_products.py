@@ -38,10 +38,10 @@ def test_small_products_are_written_out() -> None:
 @pytest.mark.parametrize(
     ("x", "y"),
     [
-        ((1, 3, 3), (1, 3, 3)),  # one product is no batch
-        ((31, 3, 3), (31, 3, 3)),
         ((100, 9, 9), (100, 9, 9)),
-        ((100, 64, 4), (100, 4, 1)),
+        ((100, 64, 4), (100, 4, 2)),
+        ((400, 400), (400, 1)),
+        ((1, 400), (400, 400)),
         ((1000, 3), (3, 3)),
     ],
 )
@@ -101,17 +101,17 @@ def test_they_fuse(function, shapes: list[tuple[int, ...]]) -> None:
 @pytest.mark.parametrize(
     ("function", "shapes", "kernels"),
     [
-        (lambda x, y: x.T @ y, [(5, 7), (5, 6)], 0),
-        (lambda x, y: x @ y.T, [(7, 5), (6, 5)], 0),
+        (lambda x, y: x.T @ y, [(50, 7), (50, 6)], 0),
+        (lambda x, y: x @ y.T, [(7, 50), (6, 50)], 0),
         (lambda x, y: np.swapaxes(x, 1, 2) @ y, [(3, 9, 20), (3, 9, 4)], 0),
-        (lambda x, y: np.einsum("ij,kj->ik", x, y), [(7, 5), (6, 5)], 0),
+        (lambda x, y: np.einsum("ij,kj->ik", x, y), [(7, 50), (6, 50)], 0),
         (lambda x, y: np.einsum("bqhd,bkhd->bhqk", x, y), [(2, 19, 3, 9), (2, 4, 3, 9)], 0),
-        (lambda x, y: np.tensordot(x, y, ((0,), (0,))), [(5, 7), (5, 6)], 0),
-        (lambda x, y: (x * 2).T @ y, [(5, 7), (5, 6)], 1),
-        (lambda x, y: (x.T + x.T[:, :1]) @ y, [(5, 7), (5, 6)], 1),
-        (lambda x, y: (x.T * y[:, 0]) @ y, [(5, 7), (5, 6)], 1),
-        (lambda x, v: (0.5 * x.T) @ v, [(500, 7), (500,)], 1),
-        (lambda x, v: v @ np.tanh(x), [(500, 7), (500,)], 1),
+        (lambda x, y: np.tensordot(x, y, ((0,), (0,))), [(50, 7), (50, 6)], 0),
+        (lambda x, y: (x * 2).T @ y, [(50, 7), (50, 6)], 1),
+        (lambda x, y: (x.T + x.T[:, :1]) @ y, [(50, 7), (50, 6)], 1),
+        (lambda x, y: (x.T * y[:, 0]) @ y, [(50, 7), (50, 6)], 1),
+        (lambda x, v: (0.5 * x.T) @ v, [(900, 7), (900,)], 1),
+        (lambda x, v: v @ np.tanh(x), [(900, 7), (900,)], 1),
     ],
 )
 def test_transposed_operands_are_views(function, shapes: list[tuple[int, ...]], kernels: int) -> None:
@@ -128,10 +128,25 @@ def test_transposed_operands_are_views(function, shapes: list[tuple[int, ...]], 
         assert made <= {shapes[0]}
 
 
-def test_a_computed_matrix_and_a_vector() -> None:
-    before = graph("%x: f64[3,4], %v: f64[4,1]", "%2", "%1: f64[3,4] = exp(%x)", "%2: f64[3,1] = matmul(%1, %v)")
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        "%m: f64[400,400] = exp(%x)",  # computed for it alone
+        "%m: f64[300,400] = slice(%x, shape=(300, 400), start=(0, 0), step=(1, 1))",  # small enough for the cache
+        "%m: i32[400,400] = astype(%x, dtype=i32)",  # of integers
+    ],
+)
+def test_a_matrix_and_a_vector(matrix: str) -> None:
+    dtype, rows = ("i32" if "i32" in matrix else "f64"), (300 if "300" in matrix else 400)
+    vector, product = f"%w: {dtype}[400,1] = astype(%v, dtype={dtype})", f"%p: {dtype}[{rows},1] = matmul(%m, %w)"
+    before = graph("%x: f64[400,400], %v: f64[400,1]", "%p", matrix, vector, product)
     after = products(before)
     assert "matmul" not in {node.op for node in after.nodes}
     np.testing.assert_allclose(meaning(after)[0], meaning(before)[0])
-    stays = graph("%x: f64[3,4], %v: f64[4,1]", "%1", "%1: f64[3,1] = matmul(%x, %v)")
-    assert products(stays).nodes[0].op == "matmul"
+
+
+def test_a_vector_and_rows_of_a_matrix() -> None:
+    """Many columns are summed by BLAS, as they lie."""
+    for columns in (50, 500):
+        before = graph(f"%x: f64[1,30], %y: f64[30,{columns}]", "%1", f"%1: f64[1,{columns}] = matmul(%x, %y)")
+        assert ("matmul" in {node.op for node in products(before).nodes}) == (columns == 500)
