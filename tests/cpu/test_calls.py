@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numfuse.compiler.lower.program import ViewStep
 
 import numfuse as nf
 from tests.functions import close
@@ -157,3 +158,41 @@ def test_results_that_are_views_have_memory_of_their_own(function: Callable[...,
     f(x)
     close(first, function(np.zeros(6)))
     close(f(x), function(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: (x + y).sum(),
+        lambda x, y: x.ravel() @ y.ravel(),
+        lambda x, y: x[1, 1],
+        lambda x, y: (x * y).max() > 3,
+        lambda x, y: np.array((x - y).sum()),
+    ],
+)
+def test_numbers_from_one_kernel(function: Callable[..., Any]) -> None:
+    """Again and again, with other arguments between: the second call of a kind is made in machine code."""
+    jitted = nf.jit(function)
+    for k in range(4):
+        x = np.arange(6.0).reshape(2, 3) + k
+        for a, b in ((x, x + 1), (x.astype("f4"), x), (x, x[::-1] * 1)):
+            got, wanted = jitted(a, b), function(a, b)
+            assert (type(got), got.dtype, got) == (type(wanted), wanted.dtype, wanted)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: (a @ b) * 2,
+        lambda a, b: (a[:, :2] @ b[:2]) - 1,
+        lambda a, b: np.tensordot(a, b, 1) + b,
+    ],
+)
+def test_results_of_products_with_vectors_own_their_memory(function: Callable[..., Any]) -> None:
+    a, b = np.arange(16.0).reshape(4, 4) / 9, np.arange(4.0)
+    jitted = nf.jit(lambda a, b: [function(a, b)])
+    assert not any(isinstance(step, ViewStep) for step in jitted.lower(a, b).program.steps[-1:])
+    for _ in range(2):
+        (got,) = jitted(a, b)
+        np.testing.assert_array_equal(got, function(a, b))
+        assert got.base is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,28 @@ def test_short_rows(dtype: str, width: int, rng: np.random.Generator) -> None:
     function = nf.jit(f)
     assert "i = opaque(i)" in function.lower(x).as_text()
     close(function(x), f(x))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "f2"])
+@pytest.mark.parametrize("width", [9, 16, 37, 64])
+def test_sums_of_short_rows(dtype: str, width: int, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((101, width)).astype(dtype)
+
+    def f(x):
+        y = x - x.mean(1, keepdims=True)
+        return y / np.sqrt((abs(y) ** 2).mean(1, keepdims=True)), np.exp(x).sum(1), (x * x[0]).sum(1)
+
+    rtol = 1e-2 if dtype == "f2" else 1e-5
+    for got, wanted in zip(nf.jit(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86's instructions")
+@pytest.mark.parametrize("width", [16, 48, 64, 100])
+def test_sums_of_short_rows_are_in_vectors(width: int) -> None:
+    """LLVM would write the loop out, and then add one number after another."""
+    lowered = nf.jit(lambda x, y: (x * y).sum(1)).lower(nf.spec("f4", 1000, width), nf.spec("f4", width))
+    assert "addps" in lowered.compile().as_text()
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "c16", "i4"])
