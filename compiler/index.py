@@ -400,6 +400,22 @@ def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) ->
     return _packed(shape, order)
 
 
+def joined_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) -> tuple[int, ...]:
+    """The strides of what NumPy makes of `operands` (shape, strides) one after another: in the order in which they lie, as `kept_order`, but that
+    axes of one element stay behind those that pass them."""
+    order = list(range(len(shape)))  # from the slowest axis to the fastest, sorted by insertion
+    for place in range(1, len(shape)):
+        axis, to = order[place], place
+        for before in range(place - 1, -1, -1):
+            other = order[before]
+            pairs = [(abs(s[axis]), abs(s[other])) for extents, s in operands if extents[axis] != 1 != extents[other]]
+            if any(here <= there for here, there in pairs):
+                break
+            to = before if pairs else to
+        order.insert(to, order.pop(place))
+    return _packed(shape, order[::-1])
+
+
 def copied_order(shape: Shape, strides: Sequence[int]) -> tuple[int, ...]:
     """The strides of a copy that keeps the order of the axes in memory (`order="K"`)."""
     if len(shape) < 2:

@@ -119,7 +119,9 @@ def literal_of_bytes(contents: bytes, dtype: np.dtype) -> Text:
 
 
 def initial(value: Any, dtype: np.dtype) -> str:
-    """What an accumulator starts from: as `literal`, but float64 by name too, so that plain Python divides it as NumPy does."""
+    """What an accumulator starts from: as `literal`, but float64 and int64 by name too, so that plain Python divides it as NumPy does, and wraps around."""
+    if dtype == np.int64:
+        return f"int64({int(value)})"
     return f"float64({_digits(value, dtype)})" if dtype == np.float64 else literal(value, dtype).text
 
 

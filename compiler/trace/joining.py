@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import copied_order
+from numfuse.compiler.index import copied_order, joined_order
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import (
@@ -20,7 +20,7 @@ from numfuse.compiler.trace.shapes import (
     ravel,
     reshape,
 )
-from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast, order_of
+from numfuse.compiler.trace.ufuncs import as_array, call_ufunc, cast
 from numfuse.compiler.types import supported
 
 
@@ -45,7 +45,9 @@ def concatenate(
                 f"index 0 has {ndim} dimension(s) and the array at index {place} has {a.ndim} dimension(s)"
             )
     node = recorder.make("concatenate", *[cast(recorder, a, to) for a in operands], axis=normalize(axis, ndim))
-    result = fresh(recorder, node, strides=order_of(node.shape, operands))
+    result = fresh(
+        recorder, node, strides=joined_order(node.shape, [(one.shape, one.element_strides) for one in operands])
+    )
     if out is None:
         return result
     target = as_array(recorder, out)

@@ -39,11 +39,12 @@ def checksum(array: np.ndarray) -> int:
     return zlib.crc32(array.ravel()[:: max(1, array.size >> 20)].tobytes())
 
 
-def _root(array: np.ndarray) -> np.ndarray:
-    """The array whose memory it is."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+def _bases(array: np.ndarray) -> list[Any]:
+    """The array, what it is a view of, and so on; NumPy puts an object of its own between an array and its `as_strided`."""
+    chain: list[Any] = [array]
+    while isinstance(chain[-1], np.ndarray) or isinstance(getattr(chain[-1], "base", None), np.ndarray):
+        chain.append(chain[-1].base)
+    return chain[:-1]
 
 
 _active = threading.local()
@@ -76,7 +77,7 @@ _PASSING: tuple[type, ...] = (tuple, list, type(iter(())), type(iter([])))
 def is_temporary(thing: Any, ours: Collection[int] = (), depth: int = 5) -> bool:
     """Whether nothing refers to an array but running functions, and tuples and lists that they alone hold: then it was made in the traced
     function, which makes it anew at each call."""
-    things = [thing, _root(thing)] if isinstance(thing, np.ndarray) else [thing]
+    things = [thing, _bases(thing)[-1]] if isinstance(thing, np.ndarray) else [thing]
     holders = gc.get_referrers(*things)
     ours = {*ours, id(things), id(holders)}
     for holder in holders:
@@ -210,11 +211,13 @@ class Recorder:
         """The captured arrays, by id, that outlive the traced function: something but the trace refers to them or to what they view. The
         others were made in the function, which would make them anew at each call."""
         captured = [feed.captured for feed in self.feeds if feed.captured is not None]
-        roots = {id(array): _root(array) for array in captured}
+        chains = {id(array): _bases(array) for array in captured}
+        roots = {key: chain[-1] for key, chain in chains.items()}
         watched = {id(root) for root in roots.values()} | set(roots)
         held: set[int] = set()
         everyone = (*captured, *roots.values())
-        ours = {id(captured), id(roots), id(everyone)}
+        ours = {id(one) for one in (captured, chains, roots, everyone, *chains.values())}
+        ours |= {id(base) for chain in chains.values() for base in chain if not isinstance(base, np.ndarray)}
         for holder in gc.get_referrers(*everyone) if captured else ():
             if not isinstance(holder, Feed) and id(holder) not in ours:
                 held |= watched & {id(one) for one in gc.get_referents(holder)}

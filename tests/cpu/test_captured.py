@@ -54,3 +54,18 @@ def test_writes_to_what_is_no_argument_are_refused() -> None:
     with pytest.raises(nf.UnsupportedFunction, match="not an argument"):
         nf.jit(adds_to_a_global)(X[0])
     assert not TOTAL.any()
+
+
+def test_windows_of_an_array_made_inside_do_not_keep_it() -> None:
+    """NumPy puts an object between an array and its windows, which holds the array."""
+
+    def function():
+        x = np.arange(6, dtype="i2")
+        x[1:] = 1
+        return np.lib.stride_tricks.sliding_window_view(x, 2), x
+
+    f = nf.jit(function)
+    windows, array = f()
+    assert np.shares_memory(windows, array)
+    array[:] = 9
+    np.testing.assert_array_equal(f()[1], function()[1])

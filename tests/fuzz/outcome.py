@@ -17,7 +17,7 @@ import numpy as np
 from tests.fuzz.program import NAMES, Program, names_in
 
 RUNS = 6
-UNITS = {2: 4, 4: 32, 8: 32}
+UNITS = {2: 4, 4: 64, 8: 32}
 ERRORS = (IndexError, OverflowError, ZeroDivisionError, ValueError, TypeError, AttributeError)
 
 

@@ -26,6 +26,8 @@ CASES: dict[str, Callable[[Any, Any], Any]] = {
     "sort": lambda x, i: np.sort(x, 0),
     "argsort": lambda x, i: np.argsort(x, 0),
     "partition": lambda x, i: np.partition(x, 1, 0),
+    "stack in the middle": lambda x, i: np.stack([x, x + 1], 1),
+    "concatenate in the middle": lambda x, i: np.concatenate([x[:, None], x[:, None]], 2),
     "tile": lambda x, i: np.tile(x[0], (2, 1)),
     "tile once": lambda x, i: np.tile(x, 1),
     "repeat": lambda x, i: np.repeat(x, 2, 1),
