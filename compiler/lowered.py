@@ -179,7 +179,6 @@ class Compiled:
         self.traced = traced
         self.executable = lowered.device.compile(lowered.program, self.traced.options)
         self._read = readers(traced)
-        self.simple = self._simple_result()
         result, changed = self.traced.tree.children
         whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
         self._result = _assembler(whole, iter(self.traced.outputs))
@@ -193,16 +192,31 @@ class Compiled:
             leaf.scalar for leaf in traced.leaves
         )
 
-    def entry(self, specs: Sequence[Any]) -> Callable[..., Any] | None:
-        """A callable for arguments of these specs (dtype, shape, strides in bytes) that does a whole call; None where it takes more."""
-        if any(feed.key is not None for feed in self.traced.feeds):
+    def entry(self, kinds: Sequence[Any]) -> Callable[..., Any] | None:
+        """A callable for arguments of these kinds (`calls.kind_of`) that does a whole call; None where it takes more."""
+        traced = self.traced
+        if not self.direct or traced.checks or not hasattr(self.executable, "entry"):
             return None
-        in_order = [feed.leaf for feed in self.traced.feeds] == list(range(len(specs)))
-        arrays = all(isinstance(spec, tuple) and isinstance(spec[0], np.dtype) for spec in specs)
-        if not (in_order and arrays and self.simple is not None and hasattr(self.executable, "entry")):
+        if any(feed.key is not None for feed in traced.feeds) or any(
+            output.result is None for output in traced.outputs
+        ):
             return None
-        made = self.executable.entry(specs)
-        return made and _unwrapping(made, self.traced.outputs[0].unwrap)
+        converted = {
+            feed.leaf: node.dtype
+            for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)
+            if feed.converted
+        }
+        specs: list[Any] = []
+        for leaf, kind in enumerate(kinds):
+            if kind is float or kind is int:
+                specs.append((kind, converted.get(leaf, np.dtype(kind))))
+            elif isinstance(kind, tuple) and isinstance(kind[0], np.dtype):
+                specs.append(kind)
+            else:
+                return None
+        given = [feed.leaf if feed.captured is None else feed.captured for feed in traced.feeds]
+        call = self.executable.entry(specs, given)
+        return call and _finishing(call, traced, self._result)
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
@@ -292,14 +306,6 @@ class Compiled:
                 values = [value.numpy() if isinstance(value, DeviceArray) else value for value in given]
                 raise check.failure(self.traced.graph, dict(zip(self.traced.graph.inputs, values, strict=True)))
 
-    def _simple_result(self) -> int | None:
-        """The graph's result that is the function's, where there is nothing more to it."""
-        traced = self.traced
-        if len(traced.outputs) != 1 or traced.updates or traced.checks or traced.tree.children[0].kind != "leaf":
-            return None
-        (output,) = traced.outputs
-        return None if output.steps else output.result
-
 
 def write_back(target: Any, result: Any) -> None:
     """Puts a result into an argument that the function wrote to, unless it was computed in that very memory."""
@@ -338,16 +344,21 @@ def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     return lambda leaves: leaves[leaf]
 
 
-def _unwrapping(call: Callable[..., Any], unwrap: str) -> Callable[..., Any]:
-    """`call`, whose result is a 0-d array, with the number in it for a result."""
-    if not unwrap:
-        return call
+def _finishing(call: Callable[..., Any], traced: Traced, assemble: Assemble) -> Callable[..., Any]:
+    """`call`, which gives the graph's result, or a tuple of several, with the function's result in place of it."""
+    tree, outputs = traced.tree.children[0], traced.outputs
+    plain = not any(output.steps or output.unwrap for output in outputs)
+    if plain and [output.result for output in outputs] == list(range(len(traced.graph.outputs))):
+        flat = tree.kind == "tuple" and tree.static is tuple and all(child.kind == "leaf" for child in tree.children)
+        if tree.kind == "leaf" or (flat and len(outputs) > 1):
+            return call
+    one = len(traced.graph.outputs) == 1
 
-    def unwrapped(*args: Any) -> Any:
+    def finishing(*args: Any) -> Any:
         made = call(*args)
-        return made if made is NotImplemented else made[()] if unwrap == "scalar" else made.item()
+        return made if made is NotImplemented else assemble((made,) if one else made, ())
 
-    return unwrapped
+    return finishing
 
 
 Assemble = Callable[[Sequence[Any], Sequence[Any]], Any]

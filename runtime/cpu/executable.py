@@ -28,7 +28,8 @@ from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu.launch import ArraySpec, Launcher, entry, launcher, shared_launcher
+from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, entry
+from numfuse.runtime.cpu.launch import Launcher, launcher, shared_launcher
 from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
 from numfuse.runtime.library_call import library_call
@@ -168,35 +169,46 @@ class Executable:
             self._give_back(values)
         return least
 
-    def entry(self, specs: Sequence[ArraySpec]) -> Callable[..., Any] | None:
-        """The whole call in machine code, for a program that is one small kernel with one result; None for others.
+    def entry(
+        self, specs: Sequence[ArraySpec | NumberSpec], given: Sequence[int | np.ndarray]
+    ) -> Callable[..., Any] | None:
+        """The whole call in machine code, for a program of small kernels alone; None for others. It returns the result, or a tuple of several.
 
-        `specs`: the arguments of the function, which are the program's, in order.
+        `given`: for each argument of the program, which argument of the call it is, or the array that it always is.
         """
-        steps = self.program.steps
-        if (
-            self.program.donated
-            or len(steps) != 1
-            or not isinstance(steps[0], KernelStep)
-            or len(self.fresh) != 1
-            or len(specs) != self.arguments
-        ):
+        program = self.program
+        phases = [phase for kernel in program.kernels for phase in kernel.phases]
+        alone = all(isinstance(step, KernelStep) and step.kernel.schedule.pieces is None for step in program.steps)
+        if not alone or sum(map(seconds_of, phases)) > HELD_SECONDS or program.donated or any(program.copied):
             return None
-        kernel = steps[0].kernel
-        if len(kernel.phases) != 1 or seconds_of(kernel.phases[0]) > HELD_SECONDS:
+        results = dict(self.fresh)
+        if sorted(results) != sorted(program.results):
             return None
-        (phase,), ((result, allocate),) = kernel.phases, self.fresh
-        order = [self.arguments if number == result else self.program.values[number].number for number in phase.values]
-        if any(self.program.values[number].place not in ("argument", "result") for number in phase.values):
-            return None
-        return entry(
-            self.addresses[id(phase.source)],
-            phase.extents["count"],
-            specs,
-            order,
-            allocate,
-            byte_offsets(phase),
-        )
+        number_of = {k: len(specs) + place for place, k in enumerate(program.results)}
+        made = len(specs) + len(results)
+        workspace = allocator((program.workspace + 64,), np.dtype("u1")) if program.workspace else None
+        starts = {k: value.number for k, value in enumerate(program.values) if value.place == "workspace"}
+        number_of |= dict.fromkeys(starts, made)
+        made += workspace is not None
+        constants = dict(self.constants)
+        for k, source in enumerate(given):
+            if isinstance(source, int):
+                number_of[k] = source
+            else:
+                constants[k] = source
+        number_of |= {k: made + place for place, k in enumerate(constants)}
+        launches = [
+            Launch(
+                self.addresses[id(phase.source)],
+                phase.extents["count"],
+                [
+                    (number_of[k], starts.get(k, 0) + offset)
+                    for k, offset in zip(phase.values, byte_offsets(phase), strict=True)
+                ],
+            )
+            for phase in phases
+        ]
+        return entry(specs, [results[k] for k in program.results], workspace, list(constants.values()), launches)
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""

@@ -20,12 +20,9 @@ from numfuse.runtime.cpu.threads import HELPERS, pool, share_code
 
 Launcher = Callable[..., None]
 
-ArraySpec = tuple[np.dtype, tuple[int, ...], tuple[int, ...]]
-"""dtype, shape, and strides in bytes."""
-
-_DATA, _DESCR = 16, 56
+DATA, DESCR = 16, 56
 """Offsets in PyArrayObject: after `data` come the number of axes, the pointers to extents and strides, the base, and the descriptor."""
-_BYTES_HEADER = bytes.__basicsize__ - 1
+BYTES_HEADER = bytes.__basicsize__ - 1
 _made: dict[str, int] = {}
 _alive: list[Any] = []
 
@@ -46,13 +43,14 @@ def _layout_holds() -> bool:
     probe = np.empty((3, 5), np.int8)
     at = id(probe)
     word = ctypes.c_void_p.from_address
-    extents = (ctypes.c_int64 * 2).from_address(word(at + _DATA + 16).value or 0)
-    strides = (ctypes.c_int64 * 2).from_address(word(at + _DATA + 24).value or 0)
+    extents = (ctypes.c_int64 * 2).from_address(word(at + DATA + 16).value or 0)
+    strides = (ctypes.c_int64 * 2).from_address(word(at + DATA + 24).value or 0)
     return (
-        word(at + _DATA).value == probe.ctypes.data
-        and ctypes.c_int.from_address(at + _DATA + 8).value == 2
+        word(at + DATA).value == probe.ctypes.data
+        and ctypes.c_int.from_address(at + DATA + 8).value == 2
         and (tuple(extents), tuple(strides)) == (probe.shape, probe.strides)
-        and word(at + _DESCR).value == id(probe.dtype)
+        and word(at + DESCR).value == id(probe.dtype)
+        and ctypes.c_double.from_address(id(number := 0.1) + float.__basicsize__ - 8).value == number
     )
 
 
@@ -66,18 +64,18 @@ def launcher(address: int, offsets: Sequence[int], lo: int, hi: int, release_gil
         return _slow_launcher(address, offsets, lo, hi)
     described = struct.pack(f"{3 + len(offsets)}q", address, lo, hi, *offsets)
     name = f"numfuse_launch_{len(offsets)}{'_nogil' if release_gil else ''}"
-    return _callable(_address(name, _launcher_ir, len(offsets), release_gil), described)
+    return callable_of(address_of(name, _launcher_ir, len(offsets), release_gil), described)
 
 
 def shared_launcher(address: int, offsets: Sequence[int], count: int, pieces: int) -> Launcher:
     """A callable like `launcher`'s, over range(count), whose kernel runs in so many pieces on this thread and the pool's."""
 
-    threads, call = pool(), _address(f"numfuse_call_{len(offsets)}", _call_ir, len(offsets))
+    threads, call = pool(), address_of(f"numfuse_call_{len(offsets)}", call_ir, len(offsets))
     if FAST and len(offsets) <= 64:
         name = f"numfuse_share_{len(offsets)}"
         start = threads.start
         words = (address, count, pieces, threads.address, share_code(), call, id(start), *offsets)
-        return _callable(_address(name, _sharing_ir, len(offsets)), struct.pack(f"{len(words)}q", *words), start)
+        return callable_of(address_of(name, _sharing_ir, len(offsets)), struct.pack(f"{len(words)}q", *words), start)
     run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2, ctypes.c_void_p)(share_code())
 
     def launch(*values: np.ndarray) -> None:
@@ -88,7 +86,7 @@ def shared_launcher(address: int, offsets: Sequence[int], count: int, pieces: in
 
 
 def _slow_launcher(address: int, offsets: Sequence[int], lo: int, hi: int) -> Launcher:
-    call = _address(f"numfuse_call_{len(offsets)}", _call_ir, len(offsets))
+    call = address_of(f"numfuse_call_{len(offsets)}", call_ir, len(offsets))
     run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2, ctypes.c_void_p)(call)
     return lambda *values: run(address, lo, hi, _addresses(values, offsets))
 
@@ -98,30 +96,7 @@ def _addresses(values: Sequence[np.ndarray], offsets: Sequence[int]) -> ctypes.A
     return (ctypes.c_void_p * len(places))(*places)
 
 
-def entry(
-    address: int,
-    count: int,
-    specs: Sequence[ArraySpec],
-    order: Sequence[int],
-    allocate: Callable[[], Any],
-    offsets: Sequence[int],
-) -> Callable[..., Any] | None:
-    """A whole call in one C-level callable: it checks that the arguments are ndarrays of these specs, allocates the result with `allocate`,
-    runs the kernel over [0, count) and returns the result; for other arguments it returns NotImplemented.
-
-    `order` says for each pointer of the kernel which argument it is; len(specs) is the result. `offsets` are bytes, as for `launcher`.
-    None where such code cannot be made.
-    """
-    if not FAST or len(order) > 64:
-        return None
-    code = _address(f"numfuse_entry_{len(specs)}_{len(order)}", _entry_ir, len(specs), len(order))
-    described = [address, 0, count, id(allocate), id(np.ndarray), *order, *offsets]
-    for dtype, shape, strides in specs:
-        described += [id(dtype), len(shape), *shape, *strides]
-    return _callable(code, struct.pack(f"{len(described)}q", *described), allocate)
-
-
-def _callable(code: int, described: bytes, *kept: Any) -> Callable[..., Any]:
+def callable_of(code: int, described: bytes, *kept: Any) -> Callable[..., Any]:
     """A builtin function that runs machine code with the signature of METH_FASTCALL; `described` is its self."""
     definition = _MethodDef(b"numfuse_kernel", code, 0x0080, None)
     _alive.append((definition, kept))
@@ -130,7 +105,7 @@ def _callable(code: int, described: bytes, *kept: Any) -> Callable[..., Any]:
     return new(ctypes.addressof(definition), described, None)
 
 
-def _address(name: str, ir: Callable[..., str], *arguments: Any) -> int:
+def address_of(name: str, ir: Callable[..., str], *arguments: Any) -> int:
     """Where the function is that `ir(name, *arguments)` defines; it is made once."""
     if name not in _made:
         (_made[name],) = load_ir(ir(name, *arguments), name)
@@ -143,6 +118,9 @@ declare void @PyEval_RestoreThread(ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare ptr @PyObject_CallNoArgs(ptr)
+declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 @_Py_NoneStruct = external global i8
 @_Py_NotImplementedStruct = external global i8
 """
@@ -164,7 +142,7 @@ def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
     return DECLARED + "\n".join(lines)
 
 
-def _call_ir(name: str, arrays: int) -> str:
+def call_ir(name: str, arrays: int) -> str:
     """LLVM IR of `void call(kernel, lo, hi, addresses)`."""
     lines = [f"define void @{name}(ptr %kernel, i64 %lo, i64 %hi, ptr %addresses) {{"]
     lines += ["  %result = alloca ptr", "  %error = alloca ptr"]
@@ -207,7 +185,7 @@ def _fields(*fields: tuple[str, str], first: int = 0) -> list[str]:
     """Loads words of `self`."""
     lines = []
     for place, (field, kind) in enumerate(fields, first):
-        lines.append(f"  %{field}_at = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * place}")
+        lines.append(f"  %{field}_at = getelementptr i8, ptr %self, i64 {BYTES_HEADER + 8 * place}")
         lines.append(f"  %{field} = load {kind}, ptr %{field}_at")
     return lines
 
@@ -217,7 +195,7 @@ def _data_of(place: int) -> list[str]:
     return [
         f"  %arg_at{place} = getelementptr ptr, ptr %args, i64 {place}",
         f"  %array{place} = load ptr, ptr %arg_at{place}",
-        f"  %data_at{place} = getelementptr i8, ptr %array{place}, i64 {_DATA}",
+        f"  %data_at{place} = getelementptr i8, ptr %array{place}, i64 {DATA}",
         f"  %data{place} = load ptr, ptr %data_at{place}",
     ]
 
@@ -226,111 +204,7 @@ def _offset(pointer: str, moved: str, word: int) -> list[str]:
     """Moves a pointer by the bytes that a word of `self` says."""
     name = moved.removeprefix("%")
     return [
-        f"  %{name}_word = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * word}",
+        f"  %{name}_word = getelementptr i8, ptr %self, i64 {BYTES_HEADER + 8 * word}",
         f"  %{name}_bytes = load i64, ptr %{name}_word",
         f"  {moved} = getelementptr i8, ptr {pointer}, i64 %{name}_bytes",
     ]
-
-
-def _entry_ir(name: str, arguments: int, pointers: int) -> str:
-    """LLVM IR of `entry`: the words of `self` are kernel, lo, hi, allocate, ndarray, the order, the offsets, then each argument's spec."""
-    words = 5 + 2 * pointers
-    lines = [
-        f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{",
-        "start:",
-        "  %unread = alloca ptr",
-        "  %error = alloca ptr",
-    ]
-    lines += [f"  %sources = alloca [{arguments + 1} x ptr]"]
-    lines += _fields(("kernel", "ptr"), ("lo", "i64"), ("hi", "i64"), ("allocate", "ptr"), ("ndarray", "ptr"))
-    lines.append(f"  %spec0 = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * words}")
-    lines += [f"  %as_many = icmp eq i64 %n, {arguments}", "  br i1 %as_many, label %check0, label %other"]
-    for k in range(arguments):
-        lines += [f"check{k}:", *_data_of(k)]
-        lines += [f"  %type_at{k} = getelementptr i8, ptr %array{k}, i64 8", f"  %type{k} = load ptr, ptr %type_at{k}"]
-        lines += [
-            f"  %is_array{k} = icmp eq ptr %type{k}, %ndarray",
-            f"  br i1 %is_array{k}, label %array_check{k}, label %other",
-        ]
-        lines += [f"array_check{k}:", f"  %next{k} = call ptr @numfuse_same(ptr %array{k}, ptr %spec{k})"]
-        lines += [f"  %place{k} = getelementptr ptr, ptr %sources, i64 {k}", f"  store ptr %data{k}, ptr %place{k}"]
-        lines += [f"  %spec{k + 1} = getelementptr i8, ptr %next{k}, i64 0", f"  %fits{k} = icmp ne ptr %next{k}, null"]
-        lines.append(f"  br i1 %fits{k}, label %{f'check{k + 1}' if k + 1 < arguments else 'run'}, label %other")
-    lines += ["run:", "  %made = call ptr @PyObject_CallNoArgs(ptr %allocate)", "  %failed = icmp eq ptr %made, null"]
-    lines += ["  br i1 %failed, label %error_out, label %go", "error_out:", "  ret ptr null", "go:"]
-    lines += [f"  %made_at = getelementptr i8, ptr %made, i64 {_DATA}", "  %made_data = load ptr, ptr %made_at"]
-    lines += [
-        f"  %made_place = getelementptr ptr, ptr %sources, i64 {arguments}",
-        "  store ptr %made_data, ptr %made_place",
-    ]
-    for p in range(pointers):
-        lines += [
-            f"  %which_at{p} = getelementptr i8, ptr %self, i64 {_BYTES_HEADER + 8 * (5 + p)}",
-            f"  %which{p} = load i64, ptr %which_at{p}",
-        ]
-        lines += [
-            f"  %from{p} = getelementptr ptr, ptr %sources, i64 %which{p}",
-            f"  %pointer{p} = load ptr, ptr %from{p}",
-            *_offset(f"%pointer{p}", f"%moved{p}", 5 + pointers + p),
-        ]
-    passed = "".join(f", ptr %moved{p}" for p in range(pointers))
-    lines += [f"  call i32 %kernel(ptr %unread, ptr %error, i64 %lo, i64 %hi{passed})", "  ret ptr %made"]
-    lines += [
-        "other:",
-        "  call void @Py_IncRef(ptr @_Py_NotImplementedStruct)",
-        "  ret ptr @_Py_NotImplementedStruct",
-        "}",
-    ]
-    return DECLARED + _SAME + "\n".join(lines)
-
-
-_SAME = f"""
-; the words after the spec, where the array has that descriptor, number of axes, extents and strides; else null
-define internal ptr @numfuse_same(ptr %array, ptr %spec) {{
-  %descr_at = getelementptr i8, ptr %array, i64 {_DESCR}
-  %descr = load ptr, ptr %descr_at
-  %wanted_descr = load ptr, ptr %spec
-  %same_descr = icmp eq ptr %descr, %wanted_descr
-  %nd_at = getelementptr i8, ptr %array, i64 {_DATA + 8}
-  %nd32 = load i32, ptr %nd_at
-  %nd = sext i32 %nd32 to i64
-  %wanted_nd_at = getelementptr i8, ptr %spec, i64 8
-  %wanted_nd = load i64, ptr %wanted_nd_at
-  %same_nd = icmp eq i64 %nd, %wanted_nd
-  %same_kind = and i1 %same_descr, %same_nd
-  br i1 %same_kind, label %shape, label %no
-shape:
-  %dims_at = getelementptr i8, ptr %array, i64 {_DATA + 16}
-  %dims = load ptr, ptr %dims_at
-  %strides_at = getelementptr i8, ptr %array, i64 {_DATA + 24}
-  %strides = load ptr, ptr %strides_at
-  %wanted_dims = getelementptr i8, ptr %spec, i64 16
-  %wanted_strides = getelementptr i64, ptr %wanted_dims, i64 %nd
-  br label %loop
-loop:
-  %axis = phi i64 [ 0, %shape ], [ %next_axis, %matches ]
-  %more = icmp slt i64 %axis, %nd
-  br i1 %more, label %compare, label %yes
-compare:
-  %dim_p = getelementptr i64, ptr %dims, i64 %axis
-  %dim = load i64, ptr %dim_p
-  %wanted_dim_p = getelementptr i64, ptr %wanted_dims, i64 %axis
-  %wanted_dim = load i64, ptr %wanted_dim_p
-  %stride_p = getelementptr i64, ptr %strides, i64 %axis
-  %stride = load i64, ptr %stride_p
-  %wanted_stride_p = getelementptr i64, ptr %wanted_strides, i64 %axis
-  %wanted_stride = load i64, ptr %wanted_stride_p
-  %same_dim = icmp eq i64 %dim, %wanted_dim
-  %same_stride = icmp eq i64 %stride, %wanted_stride
-  %same = and i1 %same_dim, %same_stride
-  br i1 %same, label %matches, label %no
-matches:
-  %next_axis = add i64 %axis, 1
-  br label %loop
-yes:
-  %end = getelementptr i64, ptr %wanted_strides, i64 %nd
-  ret ptr %end
-no:
-  ret ptr null
-}}
-"""
