@@ -267,7 +267,8 @@ class Lowering:
         (source,) = node.inputs
         made_by = source.inputs[0] if source.op == "get" else source
         ops = [made_by.op] + [user.op for user in self.users[source] if user is not node]
-        return self.values[self.number[source]].place == "result" and all(op == "fused" for op in ops)
+        seen_in_one = overwritten(made_by) is None and all(op == "fused" for op in ops)
+        return seen_in_one and self.values[self.number[source]].place == "result"
 
     def _check_contents(self, nodes: Sequence[Node]) -> None:
         """That each array still is in the memory that it was put in. A failure would be a fault of fusion."""

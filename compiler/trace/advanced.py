@@ -47,12 +47,14 @@ class Plan:
         """Those of NumPy's result: the axes of the places lie outermost, and the others in the array's order within them."""
         shape = self.shape
         left = [axis for axis in range(self.view.ndim) if axis not in self.axes]
-        if not left:
-            return self.order
         lengths = tuple([self.view.shape[axis] for axis in left])
         inner = copied_order(lengths, [self.view.element_strides[axis] for axis in left])
         wide = len(shape) - len(left)
-        outer = [stride * size_of(lengths) for stride in strides_of(shape[self.at : self.at + wide])]
+        alone = size_of(lengths) == 1  # then the places' own order stays
+        outer = [
+            stride * size_of(lengths)
+            for stride in (self.order if alone else strides_of(shape[self.at : self.at + wide]))
+        ]
         return (*inner[: self.at], *outer, *inner[self.at :])
 
     def read(self) -> Node:

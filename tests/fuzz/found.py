@@ -131,6 +131,8 @@ x0 = -2; x1 = array('f4', (3,)) | v1 = x1 + x0.conjugate().real | v1
 x0 = (2-1j); x1 = array('f4', (3,)) | v1 = x1 * x0.conjugate(); v2 = x1 + x0.imag; v3 = x1 * np.real(x0) | v1, v2, v3
  | v7 = np.full((1, 300), 2, 'i8'); v10 = v7.prod(-1); v13 = np.cumsum(v10[1:-1]); v15 = np.add.reduce(v7); v16 = np.choose(v15, [v15, 1], mode='wrap'); v21 = v16.take((v13 % 300)) | v21
  | v1 = np.arange(6, dtype='i2'); v1[1:] = 1; v2 = v1[1:]; v2[[0, -1]] = 1; v3 = np.lib.stride_tricks.sliding_window_view(v2, 2, axis=-1) | v3, v2
+x1 = array('f8', (300,), 85); x2 = array('i1', (300,), 93, 'rough', 'strided') | v1 = np.atleast_2d(x1); v2 = np.bincount(x2 % 3, minlength=3); v1 += x2; v1[(-1 - v2 % 1), 1:] = x1.max() | v1
+x0 = array('u1', (7, 3, 5), 91) | v1 = x0[::-2, ::2, 0].swapaxes(0, -1); v2 = v1[::-1, None, 1:2][(v1 % 2)].T | v2, layout(v2)
 """
 
 
