@@ -426,3 +426,8 @@ def weak(recorder: Recorder, kind: type, node: Node, leaf: int | None = None) ->
     array.weak = kind
     array.leaf = leaf
     return array
+
+
+def strong(recorder: Recorder, array: Array) -> Array:
+    """A Python number as NumPy's array of it, which wraps around where a dtype cannot hold it."""
+    return array if array.weak is None else fresh(recorder, array.node)

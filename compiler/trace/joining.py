@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.index import copied_order, joined_order
-from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.array import Array, fresh, strong
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import (
     at_least,
@@ -32,8 +32,8 @@ def concatenate(
         raise ValueError("need at least one array to concatenate")
     to = np.dtype(dtype) if dtype is not None else _joint_dtype(operands)
     if axis is None:
-        strong = [_strong(recorder, a) for a in operands]  # a number wraps around, as an array of it would
-        flat = [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.element_strides)) for a in strong]
+        numbers = [strong(recorder, a) for a in operands]  # a number wraps around, as an array of it would
+        flat = [ravel(recorder, fresh(recorder, cast(recorder, a, to), strides=a.element_strides)) for a in numbers]
         operands, axis = flat, 0
     if any(not a.shape for a in operands):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
@@ -70,17 +70,13 @@ def stack(
         raise ValueError("all input arrays must have the same shape")
     place = normalize(axis, operands[0].ndim + 1)
     return concatenate(
-        recorder, [expand_dims(recorder, _strong(recorder, a), place) for a in operands], place, out, dtype=dtype
+        recorder, [expand_dims(recorder, strong(recorder, a), place) for a in operands], place, out, dtype=dtype
     )
 
 
 def of_parts(recorder: Recorder, parts: list[Array]) -> Array:
     """The array of a list of arrays: as `np.stack`, but in C order."""
     return fresh(recorder, stack(recorder, parts).node)
-
-
-def _strong(recorder: Recorder, array: Array) -> Array:
-    return array if array.weak is None else fresh(recorder, array.node)
 
 
 def stack_along(axis: int, ndim: int) -> Any:

@@ -10,7 +10,7 @@ from numfuse.compiler.graph import Node
 from numfuse.compiler.index import copied_order, strides_of
 from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace import advanced, masks
-from numfuse.compiler.trace.array import Array, fresh
+from numfuse.compiler.trace.array import Array, fresh, strong
 from numfuse.compiler.trace.checks import check
 from numfuse.compiler.trace.creation import holds_traced
 from numfuse.compiler.trace.errors import UnsupportedFunction
@@ -94,6 +94,7 @@ def choose(recorder: Recorder, a: Any, choices: Any, out: Any = None, mode: str 
     else:
         node = pick_mode(recorder, number, count, mode, 0)
     shape = broadcast(node.shape, *[option.shape for option in options])
+    options = [strong(recorder, option) for option in options]
     result = fresh(recorder, cast(recorder, options[-1], dtype))
     for k in reversed(range(count - 1)):
         chosen = fresh(recorder, recorder.make("equal", node, recorder.constant(k, INTP)))

@@ -133,6 +133,7 @@ x0 = (2-1j); x1 = array('f4', (3,)) | v1 = x1 * x0.conjugate(); v2 = x1 + x0.ima
  | v1 = np.arange(6, dtype='i2'); v1[1:] = 1; v2 = v1[1:]; v2[[0, -1]] = 1; v3 = np.lib.stride_tricks.sliding_window_view(v2, 2, axis=-1) | v3, v2
 x1 = array('f8', (300,), 85); x2 = array('i1', (300,), 93, 'rough', 'strided') | v1 = np.atleast_2d(x1); v2 = np.bincount(x2 % 3, minlength=3); v1 += x2; v1[(-1 - v2 % 1), 1:] = x1.max() | v1
 x0 = array('u1', (7, 3, 5), 91) | v1 = x0[::-2, ::2, 0].swapaxes(0, -1); v2 = v1[::-1, None, 1:2][(v1 % 2)].T | v2, layout(v2)
+x1 = -2; x2 = array('u4', (3,), 89, 'tame', 'strided') | v1 = np.choose(x2 % 3, [x2, 3, x1]); v2 = np.choose(x2 % 3, [x2, 2**40, -1]) | v1, v2
 """
 
 
