@@ -46,7 +46,6 @@ def found(call: str) -> tuple[str, str]:
     except (TraceError, UnsupportedDtype) as error:
         return "refused", str(error).partition("\n")[0].partition(" while the function is traced")[0]
     library = {step.node.op for step in program.steps if isinstance(step, LibraryStep)}
-    library -= {"matmul"} if "@" in call else set()  # that of the arguments
     if library:
         return "library", ", ".join(f"`{op}`" for op in sorted(library))
     if any(isinstance(step, KernelStep) for step in program.steps):
@@ -58,9 +57,13 @@ def found(call: str) -> tuple[str, str]:
 
 
 def verdict(name: str) -> tuple[str, str]:
-    outcomes = [found(call) for call in calls_of(name)]
+    calls = sorted(
+        calls_of(name), key=lambda call: "@" in call
+    )  # where arguments are computed, it is not the function alone
+    outcomes = [found(call) for call in calls]
+    alone = [one for one, call in zip(outcomes, calls, strict=True) if "@" not in call and one[0] != "refused"]
     for kind in ("fused", "library", "view", "tracing"):
-        same = [through for outcome, through in outcomes if outcome == kind]
+        same = [through for outcome, through in alone or outcomes if outcome == kind]
         if same:
             refused = sum(outcome == "refused" for outcome, _ in outcomes)
             return kind, "; ".join(
