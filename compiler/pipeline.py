@@ -37,7 +37,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("products", lambda graph, target, given: products(graph)),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
-    ("split", lambda graph, target, given: split(graph, target.few, target.few_columns)),
+    ("split", lambda graph, target, given: split(graph, target.few, target.few_columns, target.repeats)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given)),
     ("join", lambda graph, target, given: join(graph)),

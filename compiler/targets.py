@@ -43,6 +43,8 @@ class Target:
     """As `few`, for reductions of columns, which lie side by side."""
     takes_arrays: bool = False
     """Whether the arrays that library calls make are in memory that kernels read."""
+    repeats: bool = True
+    """Whether it costs little that neighbours in a kernel read one number in turn."""
     online: bool = False
     """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
     strided_copies: bool = True
@@ -165,6 +167,7 @@ CPU = Target(
     Machine(few_rows=4, row_bytes=512 * 1024),
     few=8,
     few_columns=32768,
+    repeats=False,
     print_kernel=print_for_cpu,
     finish=join_phases,
     takes_arrays=True,

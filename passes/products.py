@@ -33,7 +33,7 @@ NARROW = 16
 
 CACHED = 1 << 20
 """Bytes of a matrix that a vector is multiplied with in a kernel, at most: BLAS gains less than its call takes while they are in the cache."""
-DOWN = 4096
+DOWN = 1 << 15
 """Elements of such a matrix whose columns are summed, at most."""
 
 

@@ -22,9 +22,9 @@ COLUMN_BLOCK = 256
 """Rows of a block, at least, where columns are reduced; there are as many or a multiple of their half."""
 
 
-def split(graph: Graph, few: int, few_columns: int = 0) -> Graph:
+def split(graph: Graph, few: int, few_columns: int = 0, repeats: bool = True) -> Graph:
     """`few`: with fewer results than this the rows alone do not keep the device busy. `few_columns`: the same for results that lie side by
-    side and are reduced as columns."""
+    side and are reduced as columns. `repeats`: whether several rows are taken as one that read a number each, which all their elements need."""
 
     def rule(node: Node, emit: Callable[[Node], Node]) -> Node:
         if operator(node.op).kind != "reduction" or node.params.get("block") is not None or not size_of(node.shape):
@@ -37,6 +37,8 @@ def split(graph: Graph, few: int, few_columns: int = 0) -> Graph:
         adjacent = axis[-1] - axis[0] < len(axis)
         fold = _fold(across, length) if few_columns and adjacent else 1
         columns = across * fold >= COLUMNS  # the rows lie side by side in memory
+        if columns and fold > 1 and not repeats and _reads_a_number_a_row(source, axis):
+            fold = 1
         if columns and (not adjacent or size_of(node.shape) * fold >= few_columns or length // fold < 2 * COLUMN_BLOCK):
             return node
         if not columns and (size_of(node.shape) >= few or length < 2 * BLOCK):
@@ -52,6 +54,23 @@ def split(graph: Graph, few: int, few_columns: int = 0) -> Graph:
 
     reductions = any(operator(node.op).kind == "reduction" for node in graph.nodes)
     return rewrite(graph, rule) if reductions else graph
+
+
+def _reads_a_number_a_row(source: Node, axis: Shape) -> bool:
+    """Whether elementwise operators that it comes from have an operand with one element for all columns of a row."""
+    waiting, seen = [source], {source}
+    while waiting:
+        node = waiting.pop()
+        if operator(node.op).kind != "elementwise":
+            continue
+        for operand in node.inputs:
+            if operand.shape and size_of(operand.shape) > 1:
+                if len(operand.shape) == len(source.shape) and size_of(operand.shape[axis[-1] + 1 :]) == 1:
+                    return True
+                if operand not in seen:
+                    seen.add(operand)
+                    waiting.append(operand)
+    return False
 
 
 def _rows(node: Node, source: Node, length: int, emit: Callable[[Node], Node]) -> Node:

@@ -367,7 +367,7 @@ def can_have_lanes(kernel: Kernel) -> bool:
 
 
 def wants_lanes(kernel: Kernel) -> bool:
-    """Whether neighbouring rows, and not the elements of a row, lie side by side in memory."""
+    """Whether neighbouring rows, and not the elements of a row, lie side by side in memory. What all rows read alike has no say."""
     if not can_have_lanes(kernel):
         return False
     lane = kernel.loops_over(kernel.rows)[-1]
@@ -377,8 +377,9 @@ def wants_lanes(kernel: Kernel) -> bool:
         for statement in loop.body.walk():
             if isinstance(statement, Value) and statement.kind == "load":
                 assert statement.index is not None
-                across += abs(kernel.coef(statement.index, lane)) == 1
-                along += abs(kernel.coef(statement.index, inner)) == 1
+                step = abs(kernel.coef(statement.index, lane))
+                across += step == 1
+                along += step > 0 and abs(kernel.coef(statement.index, inner)) == 1
     return across > along and lane.extent >= 4
 
 

@@ -268,3 +268,20 @@ def test_split_of_columns() -> None:
         %5: i64[4] = reshape(%4, shape=(4,))
         """,
     )
+
+
+def test_split_of_rows_that_read_a_number_each() -> None:
+    """Rows taken together would have to look for their number at each element."""
+    before = graph(
+        "%x: f64[8000,4], %v: f64[8000,1]",
+        "%2",
+        "%1: f64[8000,4] = multiply(%x, %v)",
+        "%2: f64[4] = sum(%1, axis=(0,))",
+    )
+    together = split(before, few=8, few_columns=1000)
+    assert "f64[1,1000,32]" in str(together)
+    apart = split(before, few=8, few_columns=1000, repeats=False)
+    assert "reshape(%1, shape=(1, 8000, 4))" in str(apart)
+    values = [np.arange(32000.0).reshape(8000, 4), np.arange(8000.0)[:, None]]
+    for after in (together, apart):
+        np.testing.assert_allclose(after.evaluate(*values)[0], (values[0] * values[1]).sum(0))

@@ -110,8 +110,8 @@ def test_they_fuse(function, shapes: list[tuple[int, ...]]) -> None:
         (lambda x, y: (x * 2).T @ y, [(50, 7), (50, 6)], 1),
         (lambda x, y: (x.T + x.T[:, :1]) @ y, [(50, 7), (50, 6)], 1),
         (lambda x, y: (x.T * y[:, 0]) @ y, [(50, 7), (50, 6)], 1),
-        (lambda x, v: (0.5 * x.T) @ v, [(900, 7), (900,)], 1),
-        (lambda x, v: v @ np.tanh(x), [(900, 7), (900,)], 1),
+        (lambda x, v: (0.5 * x.T) @ v, [(900, 70), (900,)], 1),
+        (lambda x, v: v @ np.tanh(x), [(900, 70), (900,)], 1),
     ],
 )
 def test_transposed_operands_are_views(function, shapes: list[tuple[int, ...]], kernels: int) -> None:
@@ -147,6 +147,6 @@ def test_a_matrix_and_a_vector(matrix: str) -> None:
 
 def test_a_vector_and_rows_of_a_matrix() -> None:
     """Many columns are summed by BLAS, as they lie."""
-    for columns in (50, 500):
+    for columns in (50, 2000):
         before = graph(f"%x: f64[1,30], %y: f64[30,{columns}]", "%1", f"%1: f64[1,{columns}] = matmul(%x, %y)")
-        assert ("matmul" in {node.op for node in products(before).nodes}) == (columns == 500)
+        assert ("matmul" in {node.op for node in products(before).nodes}) == (columns == 2000)
