@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.index import strides_of
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
 from numfuse.compiler.trace.checks import check
@@ -130,8 +131,18 @@ def delete(recorder: Recorder, arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         array, axis = ravel(recorder, array), 0
     axis = normalize(operator.index(axis), array.ndim)
-    kept = np.delete(np.arange(array.shape[axis]), _static(obj, "obj"))
-    return np.take(array, kept, axis=axis)
+    places = _static(obj, "obj")
+    kept = np.delete(np.arange(array.shape[axis]), places)
+    if isinstance(places, slice) or (np.size(places) == 1 and np.asarray(places).dtype != bool):
+        return _ordered_as(array, np.take(array, kept, axis=axis))
+    return array[(slice(None),) * axis + (np.isin(np.arange(array.shape[axis]), kept),)]
+
+
+def _ordered_as(array: Array, made: Array) -> Array:
+    """A new array, which lies in memory in Fortran's order where `array` does."""
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        made.element_strides = strides_of(made.shape[::-1])[::-1]
+    return made
 
 
 def insert(recorder: Recorder, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
@@ -153,7 +164,7 @@ def insert(recorder: Recorder, arr: Any, obj: Any, values: Any, axis: Any = None
     count = new.shape[axis] if np.size(places) == 1 else np.size(places)
     new = np.broadcast_to(new, (*array.shape[:axis], count, *array.shape[axis + 1 :]))
     numbers = np.insert(np.arange(extent), places, extent + np.arange(count))
-    return np.take(concatenate(recorder, [array, new], axis), numbers, axis=axis)
+    return _ordered_as(array, np.take(concatenate(recorder, [array, new], axis), numbers, axis=axis))
 
 
 def piecewise(recorder: Recorder, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
