@@ -25,6 +25,30 @@ def conjugate_gradients(a, b, x, steps=10):
     return x, np.sqrt(old)
 
 
+def laplacian(p):
+    out = 4.0 * p
+    out[1:] -= p[:-1]
+    out[:-1] -= p[1:]
+    out[:, 1:] -= p[:, :-1]
+    out[:, :-1] -= p[:, 1:]
+    return out
+
+
+def poisson(b, steps=20):
+    """Conjugate gradients without a matrix."""
+    x, r, p = np.zeros_like(b), b.copy(), b.copy()
+    old = np.sum(r * r)
+    for _ in range(steps):
+        ap = laplacian(p)
+        alpha = old / np.sum(p * ap)
+        x += alpha * p
+        r -= alpha * ap
+        new = np.sum(r * r)
+        p = r + new / old * p
+        old = new
+    return x, np.sqrt(old)
+
+
 def shortest_paths(path):
     for k in range(path.shape[0]):
         path[:] = np.minimum(path[:], np.add.outer(path[:, k], path[k, :]))
@@ -93,6 +117,14 @@ def _bodies(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, ...]:
 
 LINEAR = (
     Program("conjugate gradients", conjugate_gradients, _system, (13,), (1000,), 8),
+    Program(
+        "Poisson's equation by conjugate gradients",
+        poisson,
+        lambda rng, size: (rng.random(size),),
+        (13, 9),
+        (500, 500),
+        8,
+    ),
     Program("shortest paths (Floyd-Warshall)", shortest_paths, _distances, (12,), (200,), 4),
     Program("bodies with their energy", n_body, _bodies, (8,), (300,), 12),
     Program("correlation by columns", correlation, lambda rng, size: (rng.random(size),), (20, 9), (1000, 60), 8),
