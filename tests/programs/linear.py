@@ -123,7 +123,7 @@ LINEAR = (
         lambda rng, size: (rng.random(size),),
         (13, 9),
         (500, 500),
-        8,
+        16,
     ),
     Program("shortest paths (Floyd-Warshall)", shortest_paths, _distances, (12,), (200,), 4),
     Program("bodies with their energy", n_body, _bodies, (8,), (300,), 12),
