@@ -287,7 +287,7 @@ class Fuser:
         if not is_scalar(node):
             places = self.demands.setdefault(node, {}).setdefault(cluster, {})
             places[index] = places.get(index, frozenset()) | loops
-            over = self.overwritten.get(node)
+            over = self.overwritten.get(seen_through(node))  # views of it come to be placed later
             if over is not None and over is not cluster:
                 self.clusters.add_edge(cluster, over)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+from numfuse.passes import in_place
 
 import numfuse as nf
 from tests.plain_python import run_program
@@ -168,3 +170,21 @@ def test_an_argument_whose_elements_share_memory() -> None:
     ours = np.lib.stride_tricks.as_strided(base, (16, 20), (8, 8))
     traced = nf.jit(function).trace(ours)
     assert traced.given(traced.layouts()) == {}
+
+
+def test_two_arguments_that_are_written_to_and_read_by_each_others_kernel() -> None:
+    """Each kernel would have to run before the other one: one of them gets what it needs from memory."""
+
+    def function(a, b):
+        v = a[:5, 1:]
+        w = np.maximum(v, b.T[1:5, :1].sum()) + 1
+        a[:5, 1:] += w
+        b[:5, 1:] = w
+
+    a, b = np.arange(30.0).reshape(6, 5), -np.arange(30.0).reshape(6, 5)
+    with mock.patch.object(in_place, "SMALL", 0):
+        traced = nf.jit(function).trace(a, b)
+        results = run_program(traced.lower(target="cpu").program, [a.copy(), b.copy()])
+    function(a, b)
+    for write in traced.writes:
+        np.testing.assert_array_equal(results[write.result], (a, b)[write.leaf])
