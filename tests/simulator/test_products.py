@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from numfuse.passes import products
 from numfuse.runtime.cuda import blas
 from numfuse.runtime.cuda.array import DeviceArray
 
@@ -21,6 +22,12 @@ def cublas(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCublas]:
     gpu = FakeGpu()
     made = FakeCublas(gpu)
     monkeypatch.setattr(blas, "_load", lambda: made)
+    for limit in (
+        "SMALL",
+        "CACHED",
+        "DOWN",
+    ):  # small products are cuBLAS's here too: the simulator takes long for large ones
+        monkeypatch.setattr(products, limit, 0)
     with stand_in(monkeypatch, gpu):
         yield made
 
