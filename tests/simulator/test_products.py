@@ -27,7 +27,7 @@ def cublas(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCublas]:
         "CACHED",
         "DOWN",
     ):  # small products are cuBLAS's here too: the simulator takes long for large ones
-        monkeypatch.setattr(products, limit, 0)
+        monkeypatch.setattr(products, limit, -1)
     with stand_in(monkeypatch, gpu):
         yield made
 
