@@ -378,42 +378,37 @@ def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) ->
     ndim = len(shape)
     if ndim < 2:
         return strides_of(shape)
-    rows = []
+    rows: list[list[int | None]] = []
     for extents, strides in operands:
         row = [0 if n == 1 else abs(stride) for n, stride in zip(extents, strides, strict=True)]
         if len(row) == ndim and all(a >= b > 0 for a, b in zip(row, row[1:], strict=False)):
             return strides_of(shape)
-        rows.append([0] * (ndim - len(row)) + row)
-    order = list(
-        range(ndim - 1, -1, -1)
-    )  # from the fastest axis to the slowest, sorted by insertion as NumPy's iterator does
-    for place in range(1, ndim):
-        axis, to = order[place], place
-        for other in range(place - 1, -1, -1):
-            pairs = [(row[axis], row[order[other]]) for row in rows if row[axis] and row[order[other]]]
-            if not pairs:
-                continue
-            if any(inner <= outer for outer, inner in pairs):
-                break
-            to = other
-        order.insert(to, order.pop(place))
-    return _packed(shape, order)
+        rows.append([None] * (ndim - len(row)) + [-stride or None for stride in row])
+    return _packed(shape, _inserted(list(range(ndim - 1, -1, -1)), rows))
 
 
 def joined_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) -> tuple[int, ...]:
     """The strides of what NumPy makes of `operands` (shape, strides) one after another: in the order in which they lie, as `kept_order`, but that
     axes of one element stay behind those that pass them."""
-    order = list(range(len(shape)))  # from the slowest axis to the fastest, sorted by insertion
-    for place in range(1, len(shape)):
+    rows = [
+        [None if n == 1 else abs(stride) for n, stride in zip(extents, strides, strict=True)]
+        for extents, strides in operands
+    ]
+    return _packed(shape, _inserted(list(range(len(shape))), rows)[::-1])
+
+
+def _inserted(order: list[int], rows: Sequence[Sequence[int | None]]) -> list[int]:
+    """The axes `order`, sorted by insertion as NumPy does: one passes another where it is the larger one in each row that has numbers for both."""
+    for place in range(1, len(order)):
         axis, to = order[place], place
         for before in range(place - 1, -1, -1):
-            other = order[before]
-            pairs = [(abs(s[axis]), abs(s[other])) for extents, s in operands if extents[axis] != 1 != extents[other]]
-            if any(here <= there for here, there in pairs):
+            pairs = [(row[axis], row[order[before]]) for row in rows]
+            told = [(here, there) for here, there in pairs if here is not None and there is not None]
+            if any(here <= there for here, there in told):
                 break
-            to = before if pairs else to
+            to = before if told else to
         order.insert(to, order.pop(place))
-    return _packed(shape, order[::-1])
+    return order
 
 
 def copied_order(shape: Shape, strides: Sequence[int]) -> tuple[int, ...]:

@@ -109,9 +109,11 @@ def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
     if 1 not in (n, m) or node.dtype.char in "?e":
         return False
     matrix, summed = (node.inputs[0], -1) if m == 1 else (node.inputs[1], -2)
+    if n == m == 1:
+        return True
     strides = strides_in_memory(matrix)
-    if n == m == 1 or strides is None:
-        return n == m == 1
+    if strides is None:
+        return False
     if strides[summed] != 1:  # columns, which lie side by side
         return strides[summed] == max(n, m) and size_of(matrix.shape) <= DOWN and node.dtype.kind in "iuf"
     if node.dtype.kind in "iu" or _is_computed(matrix, readers):  # NumPy has no BLAS for integers

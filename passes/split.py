@@ -63,13 +63,11 @@ def _reads_a_number_a_row(source: Node, axis: Shape) -> bool:
         node = waiting.pop()
         if operator(node.op).kind != "elementwise":
             continue
-        for operand in node.inputs:
-            if operand.shape and size_of(operand.shape) > 1:
-                if len(operand.shape) == len(source.shape) and size_of(operand.shape[axis[-1] + 1 :]) == 1:
-                    return True
-                if operand not in seen:
-                    seen.add(operand)
-                    waiting.append(operand)
+        operands = [operand for operand in node.inputs if size_of(operand.shape) > 1]
+        if any(len(o.shape) == len(source.shape) and size_of(o.shape[axis[-1] + 1 :]) == 1 for o in operands):
+            return True
+        waiting += [operand for operand in operands if operand not in seen]
+        seen.update(operands)
     return False
 
 

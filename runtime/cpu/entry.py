@@ -30,7 +30,8 @@ POINTERS = 64
 
 @dataclass
 class Launch:
-    """A kernel over [0, count). `pointers`: for each, the number of its array and the bytes from its start."""
+    """A kernel over [0, count). `pointers`: for each, the number of its array and the bytes from its start; arrays are numbered from 1: arguments,
+    results, the workspace. Number 0 starts at address 0."""
 
     address: int
     count: int
@@ -41,22 +42,19 @@ def entry(
     specs: Sequence[ArraySpec | NumberSpec],
     results: Sequence[Callable[[], Any]],
     workspace: Callable[[], Any] | None,
-    constants: Sequence[np.ndarray],
     launches: Sequence[Launch],
 ) -> Callable[..., Any] | None:
-    """A C-level callable that checks that the arguments are ndarrays and numbers of these specs, allocates the results and the workspace, runs the kernels, and
-    returns the result, or a tuple of several; for other arguments it returns NotImplemented. None where such code cannot be made.
-
-    Arrays are numbered: arguments, results, the workspace (which starts at a multiple of 64 bytes), constants.
+    """A C-level callable that checks that the arguments are ndarrays and numbers of these specs, allocates the results and the workspace (which is used
+    from a multiple of 64 bytes on), runs the kernels, and returns the result, or a tuple of several; for other arguments it returns NotImplemented.
+    None where such code cannot be made.
     """
     made = [*results, *([workspace] if workspace else [])]
-    if not FAST or len(specs) + len(made) + len(constants) > PLACES:
+    if not FAST or 1 + len(specs) + len(made) > PLACES:
         return None
     if any(len(launch.pointers) > POINTERS for launch in launches):
         return None
-    words = [len(specs), id(np.ndarray), len(made), len(results), len(constants), len(launches)]
+    words = [len(specs), id(np.ndarray), len(made), len(results), len(launches)]
     words += [id(allocate) for allocate in made]
-    words += [constant.ctypes.data for constant in constants]
     for spec in specs:
         if len(spec) == 2:
             conversion = CONVERSIONS.get((spec[0], spec[1].char))
@@ -71,7 +69,7 @@ def entry(
         words += [address_of(f"numfuse_call_{count}", call_ir, count), launch.address, launch.count, count]
         words += [word for pointer in launch.pointers for word in pointer]
     code = address_of("numfuse_entry", lambda name: DECLARED + _SAME + _ENTRY)
-    return callable_of(code, struct.pack(f"{len(words)}q", *words), made, constants, list(specs))
+    return callable_of(code, struct.pack(f"{len(words)}q", *words), made, list(specs))
 
 
 def _loop(name: str, count: str, before: str, after: str, body: str, carried: str = "") -> str:
@@ -113,14 +111,13 @@ start:
         _word("ndarray", "%words", 1, "ptr"),
         _word("made", "%words", 2),
         _word("results", "%words", 3),
-        _word("constants", "%words", 4),
-        _word("kernels", "%words", 5),
+        _word("kernels", "%words", 4),
         """
-  %allocators = getelementptr i64, ptr %words, i64 6
-  %constant_words = getelementptr i64, ptr %allocators, i64 %made
-  %specs = getelementptr i64, ptr %constant_words, i64 %constants
-  %first_made = getelementptr ptr, ptr %sources, i64 %arguments
-  %first_constant = getelementptr ptr, ptr %first_made, i64 %made
+  %allocators = getelementptr i64, ptr %words, i64 5
+  %specs = getelementptr i64, ptr %allocators, i64 %made
+  store ptr null, ptr %sources
+  %first_argument = getelementptr ptr, ptr %sources, i64 1
+  %first_made = getelementptr ptr, ptr %first_argument, i64 %arguments
   %as_many = icmp eq i64 %n, %arguments
   br i1 %as_many, label %a_loop, label %other""",
         _loop(
@@ -133,7 +130,7 @@ start:
   %arg = load ptr, ptr %arg_at
   %type_at = getelementptr i8, ptr %arg, i64 8
   %type = load ptr, ptr %type_at
-  %source_at = getelementptr ptr, ptr %sources, i64 %a
+  %source_at = getelementptr ptr, ptr %first_argument, i64 %a
   %is_array = icmp eq ptr %type, %ndarray
   br i1 %is_array, label %compare, label %number
 compare:
@@ -196,7 +193,7 @@ fit:
             "m",
             "%made",
             "a_loop",
-            "c_loop",
+            "k_loop",
             f"""
   %allocate_at = getelementptr i64, ptr %allocators, i64 %m
   %allocate = load ptr, ptr %allocate_at
@@ -216,20 +213,9 @@ keep:
   store i64 %made_place, ptr %made_place_at""",
         ),
         _loop(
-            "c",
-            "%constants",
-            "m_loop",
-            "k_loop",
-            """
-  %constant_at = getelementptr i64, ptr %constant_words, i64 %c
-  %constant = load i64, ptr %constant_at
-  %held_at = getelementptr i64, ptr %first_constant, i64 %c
-  store i64 %constant, ptr %held_at""",
-        ),
-        _loop(
             "k",
             "%kernels",
-            "c_loop",
+            "m_loop",
             "w_loop",
             _word("call", "%launch", 0, "ptr")
             + _word("kernel", "%launch", 1, "ptr")
@@ -315,8 +301,8 @@ other:
 """,
     ]
 )
-"""The words of `self`: how many arguments, numpy.ndarray, how many arrays are made, results, constants, kernels; what makes each array; where each
-constant is; each argument's spec; for each kernel what calls it, its address, its count, how many pointers, and of each pointer array and bytes."""
+"""The words of `self`: how many arguments, numpy.ndarray, how many arrays are made, results, kernels; what makes each array; each
+argument's spec; for each kernel what calls it, its address, its count, how many pointers, and of each pointer array and bytes."""
 
 _SAME = f"""
 ; the words after the spec, where the array has that descriptor, number of axes, extents and strides; else null

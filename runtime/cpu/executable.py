@@ -184,31 +184,20 @@ class Executable:
         results = dict(self.fresh)
         if sorted(results) != sorted(program.results):
             return None
-        number_of = {k: len(specs) + place for place, k in enumerate(program.results)}
-        made = len(specs) + len(results)
+        places = {k: (1 + len(specs) + n, 0) for n, k in enumerate(program.results)}
+        past = 1 + len(specs) + len(results)
+        places |= {k: (past, value.number) for k, value in enumerate(program.values) if value.place == "workspace"}
+        fixed = self.constants | {k: source for k, source in enumerate(given) if not isinstance(source, int)}
+        places |= {k: (0, array.ctypes.data) for k, array in fixed.items()}
+        places |= {k: (1 + source, 0) for k, source in enumerate(given) if isinstance(source, int)}
+
+        def pointers(phase: Phase) -> list[tuple[int, int]]:
+            starts = [places[k] for k in phase.values]
+            return [(number, start + by) for (number, start), by in zip(starts, byte_offsets(phase), strict=True)]
+
         workspace = allocator((program.workspace + 64,), np.dtype("u1")) if program.workspace else None
-        starts = {k: value.number for k, value in enumerate(program.values) if value.place == "workspace"}
-        number_of |= dict.fromkeys(starts, made)
-        made += workspace is not None
-        constants = dict(self.constants)
-        for k, source in enumerate(given):
-            if isinstance(source, int):
-                number_of[k] = source
-            else:
-                constants[k] = source
-        number_of |= {k: made + place for place, k in enumerate(constants)}
-        launches = [
-            Launch(
-                self.addresses[id(phase.source)],
-                phase.extents["count"],
-                [
-                    (number_of[k], starts.get(k, 0) + offset)
-                    for k, offset in zip(phase.values, byte_offsets(phase), strict=True)
-                ],
-            )
-            for phase in phases
-        ]
-        return entry(specs, [results[k] for k in program.results], workspace, list(constants.values()), launches)
+        launches = [Launch(self.addresses[id(p.source)], p.extents["count"], pointers(p)) for p in phases]
+        return entry(specs, [results[k] for k in program.results], workspace, launches)
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""

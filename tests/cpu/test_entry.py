@@ -120,7 +120,7 @@ def test_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise MemoryError("none left")
 
-    call = entry([], [allocate, allocate, fails], None, [], [Launch(0, 0, [])])
+    call = entry([], [allocate, allocate, fails], None, [Launch(0, 0, [])])
     if call is None:
         pytest.skip("no machine code for calls here")
     with pytest.raises(MemoryError, match="none left"):
