@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from numfuse.compiler.compiled import Compiled
 from numfuse.compiler.jit import JitFunction, jit
-from numfuse.compiler.lowered import Compiled
 from numfuse.compiler.tree import Instance
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]

@@ -13,9 +13,10 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 from numfuse.compiler.calls import Unfamiliar, kind_of, known_array, normal, share_memory, static_kind
+from numfuse.compiler.compiled import Compiled
 from numfuse.compiler.lazy.fallback import Fallback, Piecewise, listening, warn
 from numfuse.compiler.leaves import Leaf, flatten_call, labels_of, leaf_of, owners_of
-from numfuse.compiler.lowered import Compiled, Lowered
+from numfuse.compiler.lowered import Lowered
 from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.signatures import Signature, history, why_new
 from numfuse.compiler.staged import Traced, trace_function

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.trace.draws import is_generator
 from numfuse.compiler.tree import Tree, flatten

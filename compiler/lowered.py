@@ -1,12 +1,12 @@
-"""Lowered and compiled functions: what a program is made of, as a user may look at it, and running it."""
+"""Lowered functions: what a program is made of, as a user may look at it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from numfuse.compiler.compiled import Compiled
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
 from numfuse.compiler.lower.plan import lower, most_alive
@@ -14,17 +14,10 @@ from numfuse.compiler.lower.program import Layout, LoweredKernel, Program
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.program_text import explain_text, program_text
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
-from numfuse.compiler.staged import Output, Traced
+from numfuse.compiler.staged import Traced
 from numfuse.compiler.targets import Target, find_target
-from numfuse.compiler.trace.recorder import Feed
-from numfuse.compiler.tree import Tree, follow, set_contents
-from numfuse.compiler.views import view_through
 from numfuse.runtime import log
-from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.devices import Device, default_target, device_for
-
-if TYPE_CHECKING:
-    from numfuse.compiler.roofline import Roofline
 
 
 class Kernel:
@@ -169,240 +162,3 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None, schedules: 
     lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
     donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered
-
-
-class Compiled:
-    """A function that is ready to run, for arguments of the specs it was traced with."""
-
-    def __init__(self, lowered: Lowered, traced: Traced) -> None:
-        self.lowered = lowered
-        self.traced = traced
-        self.executable = lowered.device.compile(lowered.program, self.traced.options)
-        self._read = readers(traced)
-        result, changed = self.traced.tree.children
-        whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
-        self._result = _assembler(whole, iter(self.traced.outputs))
-        self.direct = not self.traced.writes and not self.traced.updates and self._plain_layouts()
-
-    def _plain_layouts(self) -> bool:
-        """Whether every array argument is read as it lies."""
-        traced = self.traced
-        layouts = zip(traced.feeds, traced.layouts(), strict=True)
-        return all(layout is not None or feed.converted or feed.key for feed, layout in layouts) and not any(
-            leaf.scalar for leaf in traced.leaves
-        )
-
-    def entry(self, kinds: Sequence[Any]) -> Callable[..., Any] | None:
-        """A callable for arguments of these kinds (`calls.kind_of`) that does a whole call; None where it takes more."""
-        traced = self.traced
-        if not self.direct or traced.checks or not hasattr(self.executable, "entry"):
-            return None
-        if any(feed.key is not None for feed in traced.feeds) or any(
-            output.result is None for output in traced.outputs
-        ):
-            return None
-        converted = {
-            feed.leaf: node.dtype
-            for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)
-            if feed.converted
-        }
-        specs: list[Any] = []
-        for leaf, kind in enumerate(kinds):
-            if kind is float or kind is int:
-                specs.append((kind, converted.get(leaf, np.dtype(kind))))
-            elif isinstance(kind, tuple) and isinstance(kind[0], np.dtype):
-                specs.append(kind)
-            else:
-                return None
-        given = [feed.leaf if feed.captured is None else feed.captured for feed in traced.feeds]
-        call = self.executable.entry(specs, given)
-        return call and _finishing(call, traced, self._result)
-
-    def overlapping(self, leaves: Sequence[Any]) -> bool:
-        """Whether an argument that the function writes to shares memory with another one."""
-        written = [write.leaf for write in self.traced.writes]
-        arrays: list[tuple[int | None, Any]] = [
-            (k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)
-        ]
-        arrays += [(None, feed.captured) for feed in self.traced.feeds if feed.captured is not None]
-        return any(np.may_share_memory(leaves[w], leaf) for w in written for k, leaf in arrays if k != w)
-
-    # -- looking at it -----------------------------------------------------------------------------------------------
-
-    @property
-    def kernels(self) -> list[Kernel]:
-        return self.lowered.kernels
-
-    @property
-    def library_calls(self) -> list[str]:
-        return self.lowered.library_calls
-
-    def as_text(self) -> str:
-        """The machine code of each kernel, as text."""
-        distinct = {kernel.name: kernel for kernel in self.kernels}
-        return "\n\n".join(f"; {name}\n{kernel.assembly}" for name, kernel in distinct.items())
-
-    def cost_analysis(self) -> dict[str, Any]:
-        """Bytes moved and flops, in all (`bytes`, `flops`) and of each launch (`kernels`). Library calls are not counted."""
-        kernels = [{"name": kernel.name, **kernel.cost} for kernel in self.kernels]
-        return {
-            "bytes": sum(kernel["bytes"] for kernel in kernels),
-            "flops": sum(kernel["flops"] for kernel in kernels),
-            "kernels": kernels,
-        }
-
-    def memory_analysis(self) -> dict[str, int]:
-        """As `Lowered.memory_analysis`."""
-        return self.lowered.memory_analysis()
-
-    def roofline(self, *args: Any, **kwargs: Any) -> Roofline:
-        """Runs the kernels on copies of these arguments, and tells for each its bytes and work, what bounds it, how long that takes on this
-        machine at least, and how long it took. Raises TypeError where an argument is not as it was traced, or the device is not here.
-
-        >>> print(f.lower(x).compile().roofline(x))  # doctest: +SKIP
-        kernel   MB  Mflop  bound by  at least    took  of the bound
-        softmax  33.6   113  memory     755 us  911 us           83%
-        """
-        from numfuse.compiler.jit import checked_leaves
-        from numfuse.compiler.roofline import measured
-
-        return measured(self.lowered, checked_leaves(self, args, kwargs))
-
-    # -- calling it --------------------------------------------------------------------------------------------------
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls it as the traced function is called. Raises TypeError where an argument is not as it was traced."""
-        from numfuse.compiler.jit import call_compiled
-
-        return call_compiled(self, args, kwargs)
-
-    def run(self, leaves: Sequence[Any], call: tuple[Any, Any], taken: Sequence[Any] | None = None) -> Any:
-        """The function's result for the flattened arguments; `call` is (args, kwargs), for updates of what they hold.
-
-        `taken`: the arguments as kernels take them, where that is not as they are.
-        """
-        for write in self.traced.writes:
-            if not getattr(getattr(leaves[write.leaf], "flags", None), "writeable", True):
-                raise ValueError("assignment destination is read-only")
-        given = leaves if taken is None else taken
-        results = self.executable([read(given) for read in self._read])
-        if self.traced.checks:
-            self._look(results, given)
-        for write in self.traced.writes:
-            write_back(leaves[write.leaf], results[write.result])
-        if not self.traced.updates:
-            return self._result(results, leaves)
-        result, *changed = self._result(results, leaves)
-        for update, contents in zip(self.traced.updates, changed, strict=True):
-            set_contents(follow(call, update.path), update.keys, contents)
-        return result
-
-    def _look(self, results: Sequence[Any], leaves: Sequence[Any]) -> None:
-        """Raises the error of the first check that failed."""
-        checks = self.traced.checks
-        for check, flag in zip(checks, results[len(results) - len(checks) :], strict=True):
-            if flag.numpy() if isinstance(flag, DeviceArray) else flag:
-                given = [read(leaves) for read in self._read]
-                values = [value.numpy() if isinstance(value, DeviceArray) else value for value in given]
-                raise check.failure(self.traced.graph, dict(zip(self.traced.graph.inputs, values, strict=True)))
-
-
-def write_back(target: Any, result: Any) -> None:
-    """Puts a result into an argument that the function wrote to, unless it was computed in that very memory."""
-    if target is result:
-        return
-    if isinstance(target, DeviceArray):
-        if not target.contiguous or not isinstance(result, DeviceArray):
-            raise ValueError("the function writes to a device array that is not C-contiguous; pass a contiguous one")
-        target.gpu.copy(target.address, result.address, target.nbytes)
-        return
-    np.copyto(target, result.numpy() if isinstance(result, DeviceArray) else result, casting="unsafe")
-
-
-def readers(traced: Traced) -> list[Callable[[Sequence[Any]], Any]]:
-    """For each input of the graph, what takes its value from a call's leaves."""
-    return [_reader(feed, node.dtype) for feed, node in zip(traced.feeds, traced.graph.inputs, strict=True)]
-
-
-def arguments_to_measure(traced: Traced, leaves: Sequence[Any]) -> list[Any]:
-    """The inputs of the graph from a call's leaves, without a draw from any generator: their keys are 0."""
-    reads = zip(readers(traced), traced.feeds, strict=True)
-    return [np.asarray(0, np.uint64) if feed.key is not None else read(leaves) for read, feed in reads]
-
-
-def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
-    """What takes a graph input's value from a call's leaves."""
-    if feed.captured is not None:
-        captured = feed.captured
-        return lambda leaves: captured
-    leaf, kind, key = feed.leaf, dtype.type, feed.key
-    if key is not None:
-        return lambda leaves: np.asarray(key(None if leaf is None else leaves[leaf]), np.uint64)
-    assert leaf is not None
-    if feed.converted:
-        return lambda leaves: np.asarray(kind(leaves[leaf]))  # Python numbers: out of range is NumPy's OverflowError
-    return lambda leaves: leaves[leaf]
-
-
-def _finishing(call: Callable[..., Any], traced: Traced, assemble: Assemble) -> Callable[..., Any]:
-    """`call`, which gives the graph's result, or a tuple of several, with the function's result in place of it."""
-    tree, outputs = traced.tree.children[0], traced.outputs
-    plain = not any(output.steps or output.unwrap for output in outputs)
-    if plain and [output.result for output in outputs] == list(range(len(traced.graph.outputs))):
-        flat = tree.kind == "tuple" and tree.static is tuple and all(child.kind == "leaf" for child in tree.children)
-        if tree.kind == "leaf" or (flat and len(outputs) > 1):
-            return call
-    one = len(traced.graph.outputs) == 1
-
-    def finishing(*args: Any) -> Any:
-        made = call(*args)
-        return made if made is NotImplemented else assemble((made,) if one else made, ())
-
-    return finishing
-
-
-Assemble = Callable[[Sequence[Any], Sequence[Any]], Any]
-"""Makes a result of the function from the graph's results and the call's leaves."""
-
-
-def _assembler(tree: Tree, outputs: Iterator[Output]) -> Assemble:
-    """What puts a result of the shape `tree` together."""
-    if tree.kind == "leaf":
-        return _finisher(next(outputs))
-    if tree.kind == "static":
-        value = tree.static
-        return (
-            (lambda results, leaves: value.copy()) if isinstance(value, np.ndarray) else (lambda results, leaves: value)
-        )
-    parts = [_assembler(child, outputs) for child in tree.children]
-    if tree.kind == "dict":
-        kind, keys = tree.static
-        return lambda results, leaves: kind(zip(keys, [part(results, leaves) for part in parts], strict=True))
-    kind = tree.static
-    if hasattr(kind, "_fields"):
-        return lambda results, leaves: kind(*[part(results, leaves) for part in parts])
-    if kind is tuple and len(parts) == 2:
-        first, second = parts
-        return lambda results, leaves: (first(results, leaves), second(results, leaves))
-    return lambda results, leaves: kind([part(results, leaves) for part in parts])
-
-
-def _finisher(output: Output) -> Assemble:
-    """What makes one leaf of the result."""
-    number = output.result
-    if number is not None and not output.steps and not output.unwrap:
-        return lambda results, leaves: results[number]
-
-    def finish(results: Sequence[Any], leaves: Sequence[Any]) -> Any:
-        if number is not None:
-            value = results[number]
-        else:
-            value = leaves[output.leaf] if output.leaf is not None else output.captured
-        if output.steps:
-            value = view_through(value, output.steps, results)
-        if output.unwrap:
-            value = value.numpy() if isinstance(value, DeviceArray) else value
-            return value[()] if output.unwrap == "scalar" else value.item()
-        return value
-
-    return finish

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.compiled import arguments_to_measure
 from numfuse.compiler.jit import jit
 from numfuse.compiler.lower.program import LoweredKernel
-from numfuse.compiler.lowered import Lowered, arguments_to_measure
+from numfuse.compiler.lowered import Lowered
 
 CHAINS, LENGTH = 6, 12
 """Of each element in the kernel that measures arithmetic: it is one kernel, and its values stay in registers."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of
-from numfuse.compiler.index import distinct_elements
+from numfuse.compiler.layouts import distinct_elements
 from numfuse.compiler.leaves import Leaf, layout_of, owners_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel, Store
-from numfuse.compiler.lower import cpu, cpu_stream, cuda
+from numfuse.compiler.lower import cpu, cpu_lanes, cpu_stream, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.lifetimes import touched
@@ -76,14 +76,14 @@ def print_for_cpu(
         return cpu.keep_on_cpu(work[value], length, value.dtype.itemsize)
 
     kernel = build_kernel(node, name, inputs, outputs, kept)
-    lanes = cpu.LANES if cpu.wants_lanes(kernel) else 0
-    if schedule.lanes is not None and cpu.can_have_lanes(kernel):
+    lanes = cpu_lanes.LANES if cpu_lanes.wants_lanes(kernel) else 0
+    if schedule.lanes is not None and cpu_lanes.can_have_lanes(kernel):
         lanes = schedule.lanes
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
     kernel.rebase()
     if lanes:
-        source = cpu.print_lanes(kernel, lanes)
+        source = cpu_lanes.print_lanes(kernel, lanes)
     else:
         kernel.streamed = streamed(kernel, schedule)
         source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
@@ -105,7 +105,7 @@ def print_for_cuda(
     node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], schedule: Schedule
 ) -> tuple[Kernel, Source, dict[str, int]]:
     work = work_of(node.params["body"])
-    columns = cpu.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
+    columns = cpu_lanes.wants_lanes(build_kernel(node, name, inputs, outputs, lambda n, length: False))
 
     def kept(value: Node, length: int) -> bool:
         counted = work[value] if schedule.kept is None else 1

@@ -13,8 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from numfuse.compiler.compiled import arguments_to_measure
 from numfuse.compiler.lower.program import LoweredKernel
-from numfuse.compiler.lowered import Lowered, arguments_to_measure, lower_traced
+from numfuse.compiler.lowered import Lowered, lower_traced
 from numfuse.compiler.schedule import MODEL, Schedule, Schedules, choices_for, merged
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache

@@ -6,13 +6,14 @@ import importlib
 from typing import Any
 
 from numfuse.compiler.ahead import compile_ahead
+from numfuse.compiler.compiled import Compiled
 from numfuse.compiler.define import GraphBuilder
 from numfuse.compiler.graph import Graph, GraphError, Location, Node
 from numfuse.compiler.jit import JitFunction, jit
 from numfuse.compiler.lazy.create import asarray
 from numfuse.compiler.lazy.fallback import FallbackWarning
 from numfuse.compiler.lazy.recorder import evaluate
-from numfuse.compiler.lowered import Compiled, Kernel, Lowered
+from numfuse.compiler.lowered import Kernel, Lowered
 from numfuse.compiler.schedule import Schedule
 from numfuse.compiler.staged import Traced
 from numfuse.compiler.text import GraphSyntaxError

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import Axis, Index, axis_index, flatten, strides_of
+from numfuse.compiler.index import Axis, Index, axis_index, flatten
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.ops import operator
 from numfuse.compiler.types import Shape
 

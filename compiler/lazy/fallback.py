@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.calls import normal, share_memory
+from numfuse.compiler.compiled import write_back
 from numfuse.compiler.lazy.host import to_host
 from numfuse.compiler.lazy.nodes import Left, heard
 from numfuse.compiler.lazy.recorder import LazyRecorder, recorder_of
-from numfuse.compiler.lowered import Kernel, Lowered, write_back
+from numfuse.compiler.lowered import Kernel, Lowered
 from numfuse.compiler.trace.array import Array, Storage, fresh
 from numfuse.compiler.tree import Path, Tree, contents, follow, set_contents, unflatten
 from numfuse.compiler.views import view_through

@@ -9,7 +9,6 @@
             ...
 
 Inner loops are written for LLVM's vectoriser: unit strides, no branches, sums through `fold_add`, whose order is free.
-A reduction across rows works on a block of columns at once ("lanes"), so that it walks memory in order.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 
 from numfuse.compiler.index import Axis, Index
-from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Scope, Store, Value
+from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Scope, Value
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 from numfuse.compiler.ops import operator
@@ -25,8 +24,6 @@ from numfuse.compiler.types import NARROW, kind_of
 
 RUN = 4096
 """Elements that are summed in one go; longer sums add up such runs, which keeps float32 sums as exact as NumPy's."""
-LANES = 64
-"""Columns that a reduction across rows works on at once, unless a schedule says otherwise."""
 WRITTEN_OUT = 64
 """Elements of a row up to which LLVM writes the loops over it out."""
 FEW = 12
@@ -174,143 +171,6 @@ class CpuPrinter(Printer):
                 self.line(f"{name} = {text}", gathered.result.node.where if gathered.result.node else None)
 
 
-class LanesPrinter(CpuPrinter):
-    """Blocks of neighbouring rows at once: each value of a row is a small array, one element for each row of the block."""
-
-    def __init__(self, kernel: Kernel, lanes: int) -> None:
-        super().__init__(kernel)
-        self.apart = None
-        self.block_width = lanes
-        self.lane_axis = self.loops[-1]
-        self.lane = self.names.new("lane")
-        self.width = self.names.new("width")
-        self.columns: dict[Value, str] = {}
-
-    def short_loops(self) -> str:
-        return ""
-
-    def rows(self) -> None:
-        axis = self.lane_axis
-        self.statements(self.kernel.scopes[0])
-        for value in self.crossing():
-            self.columns[value] = self.names.new(value.hint, numbered=True)
-            self.line(f"{self.columns[value]} = local({self.block_width}, {tile_type(value.dtype)})")
-        opened = self.depth
-        for row_axis, scope in zip(self.kernel.rows[:-1], self.kernel.scopes[1:-1], strict=True):
-            loop = self.kernel.collapsed[row_axis]
-            if loop.number == row_axis.number:
-                self.line(
-                    f"for {self.axis_names[loop.number]} in range({'lo, hi' if loop == self.split else loop.extent}):"
-                )
-                self.depth += 1
-            self.statements(scope)
-        self.block_of_lanes(axis)
-        straight: list[Value | Store] = []
-        for statement in self.kernel.scope.statements:
-            if isinstance(statement, Loop):
-                self.straight(straight)
-                straight = []
-                self.loop(statement)
-            else:
-                straight.append(statement)  # type: ignore[arg-type]
-        self.straight(straight)
-        self.depth = opened
-
-    def block_of_lanes(self, axis: Axis) -> None:
-        """Opens the loop over blocks of neighbouring rows, where there is more than one; all are of one width where they fit."""
-        whole, shared = axis.extent % self.block_width == 0, self.split == axis
-        if axis.extent == self.block_width and not shared:
-            self.width = str(self.block_width)
-            self.expressions.axis_text[axis.number] = Text(self.lane)
-            return
-        first = self.names.new("first")
-        end = f"hi * {self.block_width}" if whole else f"min(hi * {self.block_width}, {axis.extent})"
-        blocks = f"lo * {self.block_width}, {end}" if shared else f"0, {axis.extent}"
-        self.line(f"for {first} in range({blocks}, {self.block_width}):")
-        self.depth += 1
-        if whole:
-            self.width = str(self.block_width)
-        else:
-            self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
-        self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
-
-    def crossing(self) -> list[Value]:
-        """The values of a row that are used in another stretch of code than where they are made."""
-        found = []
-        for statement in self.kernel.scope.statements:
-            if isinstance(statement, Loop):
-                found += [gathered.result for gathered in statement.accumulators]
-            elif isinstance(statement, Value):
-                found.append(statement)
-        return [value for value in found if value.kind == "result" or value.outer_uses or self.spans(value)]
-
-    def spans(self, value: Value) -> bool:
-        """Whether a loop stands between a value and one of its uses."""
-        statements = self.kernel.scope.statements
-        made = statements.index(value)
-        loop_met = False
-        for statement in statements[made:]:
-            loop_met = loop_met or isinstance(statement, Loop)
-            args = (
-                statement.args
-                if isinstance(statement, Value)
-                else (statement.value,)
-                if isinstance(statement, Store)
-                else ()
-            )
-            if loop_met and value in args:
-                return True
-        return False
-
-    def straight(self, statements: list[Value | Store]) -> None:
-        if not statements:
-            return
-        with self.lanes():
-            for statement in statements:
-                self.statement(statement)
-
-    def value(self, value: Value) -> None:
-        column = self.columns.get(value)
-        if column is None:
-            super().value(value)
-            return
-        for place in self.expressions.repeats(value) if value.kind == "apply" else ():
-            self.bind(value.args[place])
-        element = f"{column}[{self.lane}]"
-        self.line(
-            f"{element} = {to_tile(self.computed(value).text, value.dtype)}", value.node.where if value.node else None
-        )
-        self.texts[value] = from_tile(element, value.dtype)
-
-    def loop(self, loop: Loop) -> None:
-        """Each column is summed in order, as NumPy does it."""
-        names = [self.columns[gathered.result] for gathered in loop.accumulators]
-        for gathered, name in zip(loop.accumulators, names, strict=True):
-            self.texts[gathered.result] = from_tile(f"{name}[{self.lane}]", gathered.result.dtype)
-        with self.lanes():
-            for gathered, name in zip(loop.accumulators, names, strict=True):
-                start = initial(gathered.identity, gathered.result.dtype)
-                self.line(f"{name}[{self.lane}] = {to_tile(start, gathered.result.dtype)}")
-        opened = self.depth
-        for axis in self.kernel.loops_over(loop.axes):
-            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
-            self.depth += 1
-        self.accumulate(loop, self.lanes(), [f"{name}[{self.lane}]" for name in names])
-        self.depth = opened
-        narrow = [
-            (name, NARROW[gathered.result.dtype])
-            for gathered, name in zip(loop.accumulators, names, strict=True)
-            if gathered.result.dtype in NARROW
-        ]
-        if narrow:
-            with self.lanes():
-                for name, rounded in narrow:
-                    self.line(f"{name}[{self.lane}] = {rounded}({name}[{self.lane}])")
-
-    def lanes(self) -> AbstractContextManager[None]:
-        return self.block(f"for {self.lane} in range({self.width}):")
-
-
 def split_axis(loops: list[Axis]) -> Axis | None:
     """The loop whose range threads share: the outermost, unless it is too short to share and another is not."""
     if not loops:
@@ -356,33 +216,6 @@ def _counts(kernel: Kernel) -> bool:
     return numbers and any(isinstance(value, Value) and value.dtype.kind == "b" for value in kernel.statements)
 
 
-def can_have_lanes(kernel: Kernel) -> bool:
-    """Whether rows can be worked on side by side: there are loops to go through together, which write nothing and end alike."""
-    if not kernel.loops or not kernel.rows:
-        return False
-    lane = kernel.loops_over(kernel.rows)[-1]
-    if any(loop.limit is not None and kernel.coef(loop.limit, lane) for loop in kernel.loops):
-        return False
-    return not any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
-
-
-def wants_lanes(kernel: Kernel) -> bool:
-    """Whether neighbouring rows, and not the elements of a row, lie side by side in memory. What all rows read alike has no say."""
-    if not can_have_lanes(kernel):
-        return False
-    lane = kernel.loops_over(kernel.rows)[-1]
-    across = along = 0
-    for loop in kernel.loops:
-        inner = kernel.loops_over(loop.axes)[-1]
-        for statement in loop.body.walk():
-            if isinstance(statement, Value) and statement.kind == "load":
-                assert statement.index is not None
-                step = abs(kernel.coef(statement.index, lane))
-                across += step == 1
-                along += step > 0 and abs(kernel.coef(statement.index, inner)) == 1
-    return across > along and lane.extent >= 4
-
-
 def keep_on_cpu(work: int, length: int, itemsize: int) -> bool:
     """Whether to keep a value for the row's next loop: where computing it again costs more than a pass through the cache."""
     return work >= 10 and fits_on_stack(length, itemsize)
@@ -394,10 +227,6 @@ def fits_on_stack(length: int, itemsize: int) -> bool:
 
 def print_cpu(kernel: Kernel) -> Source:
     return CpuPrinter(kernel).source()
-
-
-def print_lanes(kernel: Kernel, lanes: int) -> Source:
-    return LanesPrinter(kernel, lanes).source()
 
 
 def chunks(kernel: Kernel, lanes: int) -> int:

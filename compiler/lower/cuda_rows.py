@@ -25,7 +25,7 @@ from contextlib import nullcontext
 import numpy as np
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Store, Value
-from numfuse.compiler.lower.cpu import wants_lanes
+from numfuse.compiler.lower.cpu_lanes import wants_lanes
 from numfuse.compiler.lower.cuda_printer import WARP, CudaPrinter, Launch
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Source, combined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.lower.lifetimes import lifetimes
 from numfuse.compiler.lower.program import KernelStep, Phase, Program
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
-from numfuse.compiler.index import strides_of
 from numfuse.compiler.kernel import Buffer, Kernel
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.lower.expressions import RESERVED, Names
 from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import copied_order, kept_order, strides_of
+from numfuse.compiler.layouts import copied_order, kept_order, strides_of
 from numfuse.compiler.ops.gather import gathered_shape
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh
 from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, place_node

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numfuse.compiler.graph import Node, Params
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.trace.entry import entry, method, same
 from numfuse.compiler.trace.errors import (
     NotAnArgument,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, weak
 from numfuse.compiler.trace.checks import check
@@ -138,7 +138,7 @@ def delete(recorder: Recorder, arr: Any, obj: Any, axis: Any = None) -> Any:
     return array[(slice(None),) * axis + (np.isin(np.arange(array.shape[axis]), kept),)]
 
 
-def _ordered_as(array: Array, made: Array) -> Array:
+def _ordered_as(array: Array, made: Any) -> Any:
     """A new array, which lies in memory in Fortran's order where `array` does."""
     if array.flags.f_contiguous and not array.flags.c_contiguous:
         made.element_strides = strides_of(made.shape[::-1])[::-1]

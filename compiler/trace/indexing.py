@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import reshaped_strides
+from numfuse.compiler.layouts import reshaped_strides
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.checks import check_fits

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import copied_order, joined_order
+from numfuse.compiler.layouts import copied_order, joined_order
 from numfuse.compiler.trace.array import Array, fresh, strong
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import (

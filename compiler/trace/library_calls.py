@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node, results_of
-from numfuse.compiler.index import copied_order
+from numfuse.compiler.layouts import copied_order
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.trace import joining, library_calls, shapes
 from numfuse.compiler.trace.array import Array, fresh, weak
 from numfuse.compiler.trace.checks import check_fits

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import strides_of
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.trace import (
     composed,
     decompositions,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import copied_order
+from numfuse.compiler.layouts import copied_order
 from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace.array import Array, Storage
 from numfuse.compiler.trace.checks import check

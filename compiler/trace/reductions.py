@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import kept_order, strides_of
+from numfuse.compiler.layouts import kept_order, strides_of
 from numfuse.compiler.ops import operator, same_axes
 from numfuse.compiler.trace import library_calls
 from numfuse.compiler.trace.array import Array, fresh

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import copied_order, strides_of
+from numfuse.compiler.layouts import copied_order, strides_of
 from numfuse.compiler.ops import same_axes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.indexing import reshaped_view, sliced_view

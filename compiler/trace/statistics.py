@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import kept_order
+from numfuse.compiler.layouts import kept_order
 from numfuse.compiler.trace.array import Array
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.library_calls import along, as_rows, call

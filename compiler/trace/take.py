@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Node
-from numfuse.compiler.index import copied_order, strides_of
+from numfuse.compiler.layouts import copied_order, strides_of
 from numfuse.compiler.ops.gather import INTP
 from numfuse.compiler.trace import advanced, masks
 from numfuse.compiler.trace.array import Array, fresh, strong

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
-from numfuse.compiler.index import kept_order, strides_of
+from numfuse.compiler.layouts import kept_order, strides_of
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, is_selection, weak
 from numfuse.compiler.trace.checks import check

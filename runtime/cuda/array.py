@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.index import reshaped_strides, strides_of
+from numfuse.compiler.layouts import reshaped_strides, strides_of
 from numfuse.compiler.types import Shape, size_of, type_text
 
 

@@ -7,17 +7,8 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numfuse.compiler.index import (
-    Axis,
-    Floor,
-    Index,
-    Mod,
-    axis_index,
-    flatten,
-    reshaped,
-    reshaped_strides,
-    strides_of,
-)
+from numfuse.compiler.index import Axis, Floor, Index, Mod, axis_index, flatten, reshaped
+from numfuse.compiler.layouts import reshaped_strides, strides_of
 
 
 def value(index: Index, places: dict[Axis, int]) -> int:

@@ -21,17 +21,20 @@ SOURCES = sorted(
 # what a layer may import, from the graph up to the face; each layer may import itself
 ALLOWED = {
     "numfuse.compiler.types": set(),
-    "numfuse.compiler.index": {"numfuse.compiler.types"},
+    "numfuse.compiler.layouts": {"numfuse.compiler.types"},
+    "numfuse.compiler.index": {"numfuse.compiler.types", "numfuse.compiler.layouts"},
     "numfuse.compiler.ops": {"numfuse.compiler.types", "numfuse.compiler.index"},
     "numfuse.compiler.graph": {"numfuse.compiler.types", "numfuse.compiler.ops"},
     "numfuse.passes": {
         "numfuse.compiler.types",
+        "numfuse.compiler.layouts",
         "numfuse.compiler.index",
         "numfuse.compiler.ops",
         "numfuse.compiler.graph",
     },
     "numfuse.compiler.trace": {
         "numfuse.compiler.types",
+        "numfuse.compiler.layouts",
         "numfuse.compiler.index",
         "numfuse.compiler.ops",
         "numfuse.compiler.graph",
@@ -41,6 +44,7 @@ ALLOWED = {
     "numfuse.compiler.lower": {
         "numfuse.compiler.schedule",
         "numfuse.compiler.types",
+        "numfuse.compiler.layouts",
         "numfuse.compiler.index",
         "numfuse.compiler.ops",
         "numfuse.compiler.graph",
