@@ -16,7 +16,7 @@ from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, PrintKernel, Program, Step, flops_of
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
-from numfuse.passes.fuse import Machine
+from numfuse.passes.rows import Machine
 from numfuse.runtime.cpu.streaming import X86, cache_bytes
 
 CACHES = 1.5

@@ -27,6 +27,8 @@ class Cluster:
         self.outputs: dict[Node, Indices] = {}
         self.rows: tuple[Axis, ...] | None = None
         self.axes: list[Axis] = []
+        self.reads: set[Node] = set()
+        """What other clusters put in memory for it."""
         self.call: Node | None = None
         self.store: Indices | None = None
         """For a cluster that writes into an array's memory in place, where in that array its elements go."""
@@ -110,6 +112,7 @@ class ClusterGraph:
     def merge(self, into: Cluster, other: Cluster) -> None:
         into.nodes.update(other.nodes)
         into.outputs.update(other.outputs)
+        into.reads |= other.reads
         into.add_axes(tuple([axis_index(axis) for axis in other.axes]))
         into.rows = into.rows if into.rows is not None else other.rows
         view = self._networkx() if self._edges else ()

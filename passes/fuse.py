@@ -8,6 +8,7 @@ anyway. What is asked is only an operator's kind and its index map; no operator 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node, is_scalar, seen_through
@@ -20,10 +21,15 @@ from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, p
 from numfuse.passes.costs import CHEAP, UNROLLED, Costs, in_kernels, reduced_length
 from numfuse.passes.in_place import apart, operand_indices, region
 from numfuse.passes.outline import outline
+from numfuse.passes.rows import Machine, resident, stores_elements, writes_across
 
 LARGEST = 160
 """Nodes in a kernel, at most: compile time and registers grow faster than kernels do."""
 MOST_BUFFERS = 48
+MOST_READS = 6
+"""Large arrays that one kernel gathers from others: sums over the steps of a long loop would keep those of all steps."""
+LARGE = 1 << 13
+"""Elements of an array that is not left waiting in memory for no reason."""
 LOAD = 3
 """What reading an element costs, in additions: values made from many arrays are read rather than computed again."""
 
@@ -34,18 +40,6 @@ class Refusal:
 
     producer: Node
     reason: str
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What fusion asks of a target."""
-
-    few_rows: int
-    """With fewer rows than this, work on whole rows does not keep the device busy."""
-    row_bytes: int
-    """A row of this size stays near the arithmetic unit between the stages of a kernel."""
-    column_rows: int = 64
-    """The same for a reduction across rows, in elements: a block of columns of so many rows stays in the cache."""
 
 
 Places = dict[Indices, frozenset[Axis]]
@@ -229,7 +223,11 @@ class Fuser:
                 for index in cluster.outputs.values():
                     if not set(rows) <= set(plain_axes(index) or ()):
                         return False
-                if cluster.rows is None and set(cluster.axes) != set(rows) and not self._resident(None, cluster):
+                if (
+                    cluster.rows is None
+                    and set(cluster.axes) != set(rows)
+                    and not resident(self.machine, None, cluster)
+                ):
                     return False
         if len(one.outputs) + len(other.outputs) > MOST_BUFFERS // 2:
             return False
@@ -245,7 +243,7 @@ class Fuser:
         rows = cluster.domain if cluster.rows is None else cluster.rows
         if not set(rows) <= set(axes):
             return False
-        if set(axes) != set(rows) and not self._resident(None, cluster):
+        if set(axes) != set(rows) and not resident(self.machine, None, cluster):
             return False
         everyone = [self.clusters.find(reader) for reader in (*readers, *self.readers.get(node, []))]
         return not any(self.clusters.reaches(reader, cluster) for reader in everyone if reader is not cluster)
@@ -257,6 +255,7 @@ class Fuser:
         self.in_memory.setdefault(node)
         for reader in (*readers, *self.readers.get(node, [])):
             self.clusters.add_edge(home, self.clusters.find(reader))
+            self.clusters.find(reader).reads.add(node)
 
     def _join(self, node: Node, cluster: Cluster, places: Places) -> None:
         """Computes `node` in `cluster` at these places: its operands are demanded there in turn."""
@@ -309,6 +308,8 @@ class Fuser:
             return "a library call reads whole arrays"
         if len(cluster.nodes) >= LARGEST and node.inputs:  # a source is no work, but something to read
             return f"the kernel has {LARGEST} operations already"
+        if _gathers(node.inputs, 2) and _gathers(cluster.reads, MOST_READS):
+            return f"the kernel reads {MOST_READS} large intermediate results already, which wait in memory for it"
         if self.overwritten and self._reads_overwritten(node, cluster, places):
             return "it reads an array that is written to in place: before that, or at other elements"
         if operator(node.op).kind == "reduction":
@@ -327,7 +328,7 @@ class Fuser:
             if reduction is not None:
                 return (
                     ""
-                    if self._resident(reduction, cluster)
+                    if resident(self.machine, reduction, cluster)
                     else "it is made from a reduction whose rows do not stay in the cache"
                 )
             if self.work[node] > 2 * CHEAP:
@@ -378,47 +379,14 @@ class Fuser:
                 set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values()
             )
             if kept is not None and same_rows and covered and size_of([a.extent for a in kept]) == size_of(node.shape):
-                if self._writes_across(node, cluster, kept):
+                if writes_across(node, cluster, kept):
                     return "its rows are columns of what the kernel writes"
-                if not self._stores_elements(cluster, kept) or self._resident(node, cluster):
+                if not stores_elements(cluster, kept) or resident(self.machine, node, cluster):
                     return ""
                 reason = "its rows are too long to stay in the cache, or too few to keep the device busy"
         if 0 < length * len(places) <= UNROLLED and self.work[node] * len(places) <= 8 * CHEAP:
             return ""
         return reason
-
-    def _stores_elements(self, cluster: Cluster, rows: tuple[Axis, ...]) -> bool:
-        """Whether the cluster has outputs with elements inside a row (and not one value a row)."""
-        return any(set(plain_axes(index) or ()) != set(rows) for index in cluster.outputs.values())
-
-    def _writes_across(self, node: Node, cluster: Cluster, rows: tuple[Axis, ...]) -> bool:
-        """Whether the cluster has outputs that a row goes down in memory, and not along, while the reduction reads along it."""
-        (source,), axis = node.inputs, node.params["axis"]
-        if len(source.shape) - 1 not in axis:
-            return False
-        for index in cluster.outputs.values():
-            walked = [part.axes for part in index if part.axes]
-            if walked and walked[-1] <= set(rows) and not set().union(*walked) <= set(rows):
-                return True
-        return False
-
-    def _resident(self, reduction: Node | None, cluster: Cluster) -> bool:
-        """Whether a row of the cluster stays in the cache from the reduction to what follows it."""
-        if reduction is None:
-            reduction = next((node for node in cluster.nodes if operator(node.op).kind == "reduction"), None)
-            if reduction is None:
-                return True
-        if reduction.params.get("block") is not None:
-            return False
-        (source,), axis = reduction.inputs, reduction.params["axis"]
-        rows = size_of(reduction.shape)
-        length = max(reduced_length(reduction), size_of([a.extent for a in cluster.axes]) // max(rows, 1))
-        along = all(a in axis for a in range(len(source.shape)) if source.shape[a] > 1 and a > min(axis, default=0))
-        if not along and length > self.machine.column_rows:
-            return False
-        if length * source.dtype.itemsize > self.machine.row_bytes:
-            return False
-        return rows >= self.machine.few_rows or length <= 16384
 
 
 def _moves(node: Node) -> bool:
@@ -434,6 +402,11 @@ def _repeated(index: Indices, loops: frozenset[Axis]) -> bool:
     """Whether a value at `index` is the same for all steps of one of the loops around it, but not for all steps of all."""
     axes = frozenset().union(*[part.axes for part in index])
     return axes != loops and bool(axes) and size_of([axis.extent for axis in loops - axes]) > 1
+
+
+def _gathers(sources: Collection[Node], count: int) -> bool:
+    """Whether so many of them are large arrays."""
+    return len(sources) >= count and sum(size_of(one.shape) >= LARGE for one in sources) >= count
 
 
 def own_places(cluster: Cluster, node: Node) -> Places:

@@ -15,9 +15,12 @@ from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.gather import gathered
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
+from numfuse.passes.costs import in_kernels
 
 SMALL = 128
 """An array of so few elements is made anew in one kernel, which may hold several writes."""
+LARGE = 0.5
+"""The share of an array that a write covers from which on it is made anew together with the array, and not in a pass of its own."""
 VISITS = 2000
 """Places of operands that are looked at to tell whether a value can be computed while it is written."""
 
@@ -46,6 +49,7 @@ class Writes:
         self.returned = {seen_through(node) for node in graph.outputs}
         self.next: dict[Node, Node] = {}
         """For each array, the write that takes its memory."""
+        self.made_with_base = self._made_with_base()
 
     def run(self) -> Graph:
         for node in reversed(self.graph.nodes):
@@ -91,7 +95,7 @@ class Writes:
 
     def _pays(self, node: Node) -> bool:
         base, value = node.inputs
-        if size_of(base.shape) <= SMALL:
+        if size_of(base.shape) <= SMALL or node in self.made_with_base:
             return False
         if node not in self.returned and node not in self.next and len(self.reads[node]) == 1:
             (reader,) = self.reads[node]
@@ -100,6 +104,30 @@ class Writes:
         if abs(node.params["step"][-1]) != 1 and value.shape[-1] > 1 and 4 * size_of(value.shape) > size_of(base.shape):
             return False  # every other element: reading between what was just written is slow
         return 2 * size_of(value.shape) <= size_of(base.shape) or self._while_written(node)
+
+    def _made_with_base(self) -> set[Node]:
+        """The writes of large slices into arrays that kernels compute, and that nothing else needs: one kernel computes the array as it is afterwards."""
+        found: set[Node] = set()
+        for node in self.graph.nodes:
+            if node.op != "set_slice" or size_of(node.inputs[1].shape) < LARGE * size_of(node.shape):
+                continue
+            base = node.inputs[0]
+            computed = base in found or (operator(base.op).kind == "elementwise" and in_kernels(base))
+            if computed and base not in self.returned and self._only_for(base, node) and self._while_written(node):
+                found.add(node)
+        return found
+
+    def _only_for(self, base: Node, node: Node) -> bool:
+        """Whether all that reads `base` is `node` and what elementwise operators compute for it."""
+        pending = [reader for reader in self.reads[base] if reader is not node]
+        while pending:
+            reader = pending.pop()
+            if operator(reader.op).kind != "elementwise" or reader in self.returned:
+                return False
+            pending += [further for further in self.reads[reader] if further is not node]
+            if self.position[reader] > self.position[node]:
+                return False
+        return True
 
     def _while_written(self, node: Node) -> bool:
         """Whether the value can be computed and written element by element: it reads no element that is written for another one."""

@@ -311,6 +311,9 @@ class Builder:
         case, rest = cases[0], cases[1:]
         if not case.tests:
             return self._pull(node.inputs[case.operand], case.index, scope)
+        last = self._seen_through(node.inputs[cases[-1].operand], cases[-1].index)
+        if not cases[-1].tests and all(self._needs(node.inputs[one.operand], one.index, last) for one in cases[:-1]):
+            self._pull(*last, scope)  # rather than in each branch
         args = self._elements([test.index for test in case.tests], scope)
         yes, no = Scope(scope, scope.axes), Scope(scope, scope.axes)
         yes_value = self._pull(node.inputs[case.operand], case.index, yes).used_in(yes)
@@ -318,6 +321,24 @@ class Builder:
         result = Value("result", node.dtype, scope, node=node, hint=node.op)
         scope.statements.append(Choose(case.tests, yes, yes_value, no, no_value, result, args))
         return result
+
+    def _seen_through(self, node: Node, index: Indices) -> tuple[Node, Indices]:
+        """The node that a view shows, and where the element is in it."""
+        while operator(node.op).kind == "view" and node not in self.buffers:
+            (case,) = self._cases(node, index)
+            node, index = node.inputs[0], case.index
+        return node, index
+
+    def _needs(self, node: Node, index: Indices, wanted: tuple[Node, Indices], depth: int = 4) -> bool:
+        """Whether the value of `node` at `index` is surely made from the wanted one. Few steps are followed."""
+        node, index = self._seen_through(node, index)
+        if (node, index) == wanted:
+            return True
+        if depth == 0 or node in self.buffers or operator(node.op).kind != "elementwise":
+            return False
+        return any(
+            self._needs(source, broadcast_index(source.shape, index), wanted, depth - 1) for source in node.inputs
+        )
 
 
 def build_kernel(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], keep: Keep) -> Kernel:

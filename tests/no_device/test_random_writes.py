@@ -8,6 +8,7 @@ from unittest import mock
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numfuse.passes import in_place
 
 import numfuse as nf
@@ -16,10 +17,10 @@ from tests.random_writes import copied, writing_programs
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-@given(writing_programs())
-def test_random_writes(drawn: tuple[list[np.ndarray], Callable[..., Any], Any]) -> None:
+@given(writing_programs(), st.sampled_from([0.0, in_place.LARGE, 2.0]))
+def test_random_writes(drawn: tuple[list[np.ndarray], Callable[..., Any], Any], large: float) -> None:
     arguments, program, statements = drawn
-    with mock.patch.object(in_place, "SMALL", 0):
+    with mock.patch.multiple(in_place, SMALL=0, LARGE=large):
         traced = nf.jit(program).trace(*arguments)
         lowered = traced.lower(target="cpu")
 

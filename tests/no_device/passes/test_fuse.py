@@ -144,6 +144,20 @@ def test_what_kernels_cannot_hold_is_a_library_call():
     assert fused(lambda z: np.exp(z) * 2, nf.spec("c8", 10)) == ["exp", "multiply"]
 
 
+def test_sums_over_the_steps_of_a_loop_do_not_keep_the_arrays_of_all_steps():
+    def steps(x, count):
+        total, p = np.zeros_like(x), x
+        for _ in range(count):
+            p = p / (p * p).sum()
+            total += p
+        return total
+
+    x = nf.spec("f8", 100_000)
+    peaks = [nf.jit(steps).lower(x, count, target="cpu").memory_analysis()["peak"] for count in (20, 40)]
+    assert peaks[0] == peaks[1] <= 12 * 8 * 100_000
+    assert "large intermediate results already" in " ".join(reasons(steps, x, 20))
+
+
 def test_every_pass_keeps_the_meaning(rng):
     for name, case in CASES.items():
         arguments = case.arguments(33, rng)

@@ -96,6 +96,29 @@ def products(x):
     return y
 
 
+def large_slices_of_what_is_computed(x):
+    """All of it is one kernel's work: no slice has a pass of its own, but a row has, and a slice of what is in memory."""
+    y = 4 * x
+    y[1:] -= x[:-1]
+    y[:, :-1] = y[:, :-1] * 2 - x[:, 1:]
+    y[0] = 0
+    y[1:] += 1
+    return y
+
+
+def large_slice_of_what_is_needed(x):
+    y = 4 * x
+    total = y.sum()
+    y[1:] -= x[:-1]
+    return y, total
+
+
+def large_slice_from_its_neighbours(x):
+    y = 4 * x
+    y[1:] -= y[:-1]
+    return y
+
+
 def chosen_nowhere(x):
     y = x[0, :3] * 2
     y[0] = 2
@@ -105,6 +128,7 @@ def chosen_nowhere(x):
 IN_PLACE = {
     interior: 1, stencil: 0, rows: 15, row_from_its_neighbours: 1, every_other: 1, shifted: 0, transposed: 0, kept: 1, read_afterwards: 0,
     read_by_what_follows: 2, value_read_back: 15, value_that_is_written_to: None, products: None, chosen_nowhere: 0,
+    large_slices_of_what_is_computed: 2, large_slice_of_what_is_needed: 1, large_slice_from_its_neighbours: 0,
 }  # fmt: skip
 
 
