@@ -32,7 +32,11 @@ class Compiled:
         result, changed = self.traced.tree.children
         whole = Tree("tuple", tuple, (result, *changed.children)) if self.traced.updates else result
         self._result = _assembler(whole, iter(self.traced.outputs))
-        self.direct = not self.traced.writes and not self.traced.updates and self._plain_layouts()
+        self.plain = not self.traced.updates and self._plain_layouts()
+        self.direct = self.plain and not self.traced.writes
+        arrays = [k for k, leaf in enumerate(traced.leaves) if leaf.is_array]
+        self._written = [(write.leaf, other) for write in traced.writes for other in arrays if other != write.leaf]
+        self._captured = [feed.captured for feed in traced.feeds if feed.captured is not None and traced.writes]
 
     def _plain_layouts(self) -> bool:
         """Whether every array argument is read as it lies."""
@@ -43,12 +47,12 @@ class Compiled:
         )
 
     def entry(self, kinds: Sequence[Any]) -> Callable[..., Any] | None:
-        """A callable for arguments of these kinds (`calls.kind_of`) that does a whole call; None where it takes more."""
+        """A callable for arguments of these kinds (`calls.kind_of`) that does a whole call, or gives NotImplemented for others; None where it takes more."""
         traced = self.traced
-        if not self.direct or traced.checks or not hasattr(self.executable, "entry"):
-            return None
-        if any(feed.key is not None for feed in traced.feeds) or any(
-            output.result is None for output in traced.outputs
+        if (
+            not self.plain
+            or not hasattr(self.executable, "entry")
+            or any(feed.key is not None for feed in traced.feeds)
         ):
             return None
         converted = {
@@ -65,17 +69,20 @@ class Compiled:
             else:
                 return None
         given = [feed.leaf if feed.captured is None else feed.captured for feed in traced.feeds]
-        call = self.executable.entry(specs, given)
-        return call and _finishing(call, traced, self._result)
+        check, call = self.executable.entry(specs, given, [write.leaf for write in traced.writes])
+        if call is not None and not traced.checks:
+            donors = {number: given[argument] for number, argument in self.executable.donated.items()}
+            return _finishing(call, traced, self._result, [donors.get(k) for k in self.lowered.program.results])
+        run = self.run
+        return check and (lambda *args: NotImplemented if check(*args) is NotImplemented else run(args, (args, {})))
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether an argument that the function writes to shares memory with another one."""
-        written = [write.leaf for write in self.traced.writes]
-        arrays: list[tuple[int | None, Any]] = [
-            (k, leaf) for k, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)
-        ]
-        arrays += [(None, feed.captured) for feed in self.traced.feeds if feed.captured is not None]
-        return any(np.may_share_memory(leaves[w], leaf) for w in written for k, leaf in arrays if k != w)
+        if any(np.may_share_memory(leaves[w], leaves[k]) for w, k in self._written):
+            return True
+        return any(
+            np.may_share_memory(leaves[write.leaf], array) for array in self._captured for write in self.traced.writes
+        )
 
     # -- looking at it -----------------------------------------------------------------------------------------------
 
@@ -194,21 +201,40 @@ def _reader(feed: Feed, dtype: np.dtype) -> Callable[[Sequence[Any]], Any]:
     return lambda leaves: leaves[leaf]
 
 
-def _finishing(call: Callable[..., Any], traced: Traced, assemble: Assemble) -> Callable[..., Any]:
-    """`call`, which gives the graph's result, or a tuple of several, with the function's result in place of it."""
-    tree, outputs = traced.tree.children[0], traced.outputs
+def _finishing(
+    call: Callable[..., Any], traced: Traced, assemble: Assemble, places: Sequence[int | None]
+) -> Callable[..., Any]:
+    """`call`, which gives the graph's result, or a tuple of several or none, with the function's result in place of it, and what it writes written.
+
+    `places`: for each of the graph's results, the argument in whose memory it is; the call gives the others.
+    """
+    tree, outputs, count = traced.tree.children[0], traced.outputs, len(places)
+    fresh = [number for number, place in enumerate(places) if place is None]
     plain = not any(output.steps or output.unwrap for output in outputs)
-    if plain and [output.result for output in outputs] == list(range(len(traced.graph.outputs))):
+    if plain and not traced.writes and [output.result for output in outputs] == fresh == list(range(count)):
         flat = tree.kind == "tuple" and tree.static is tuple and all(child.kind == "leaf" for child in tree.children)
         if tree.kind == "leaf" or (flat and len(outputs) > 1):
             return call
-    one = len(traced.graph.outputs) == 1
+    copied = [(write.leaf, write.result) for write in traced.writes if places[write.result] is None]
+    if len(fresh) == count and not copied:
 
-    def finishing(*args: Any) -> Any:
+        def finishing(*args: Any) -> Any:
+            made = call(*args)
+            return made if made is NotImplemented else assemble((made,) if count == 1 else made, args)
+
+        return finishing
+
+    def writing(*args: Any) -> Any:
         made = call(*args)
-        return made if made is NotImplemented else assemble((made,) if one else made, ())
+        if made is NotImplemented:
+            return made
+        new = iter((made,) if len(fresh) == 1 else made)
+        results = [next(new) if place is None else args[place] for place in places]
+        for leaf, number in copied:
+            write_back(args[leaf], results[number])
+        return assemble(results, args)
 
-    return finishing
+    return writing
 
 
 def _assembler(tree: Tree, outputs: Iterator[Output]) -> Assemble:

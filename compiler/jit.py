@@ -147,8 +147,8 @@ class JitFunction:
                         # the error may be one of arrays that lie apart, as traces take them to
                         return self._plain(args, kwargs)
         if key is not None:
-            plain = compiled.direct and not kwargs and not self._static
-            entry = compiled.entry(key) if plain else None  # type: ignore[arg-type]
+            positional = not kwargs and not self._static
+            entry = compiled.entry(key) if positional else None  # type: ignore[arg-type]
             self._fast[key] = Known(compiled, entry or _not_known)
         return self._run(compiled, leaves, args, kwargs)
 
@@ -180,7 +180,7 @@ class JitFunction:
         if compiled.overlapping(leaves):
             log.message("compile", f"{self!r}: arguments that it writes to share memory; NumPy runs it")
             return self._plain(args, kwargs)
-        return compiled.run(leaves, (args, kwargs), [normal(leaf) for leaf in leaves])
+        return compiled.run(leaves, (args, kwargs), None if compiled.plain else [normal(leaf) for leaf in leaves])
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args = tuple([arg.value if isinstance(arg, Instance) else arg for arg in args])

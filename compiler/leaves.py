@@ -28,6 +28,11 @@ class Leaf:
     on_device: bool = False
     generator: type | None = None
 
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an array in host memory."""
+        return self.weak is None and self.generator is None and not self.on_device and not self.scalar
+
     def takes(self, given: Leaf) -> bool:
         """Whether what is compiled for this leaf runs with `given`. Arrays without strides here are copied, in C order."""
         same = (self.spec, self.weak, self.generator) == (given.spec, given.weak, given.generator)

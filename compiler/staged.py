@@ -236,8 +236,10 @@ def _trace(
 def _called(function: Callable[..., Any], args: Any, kwargs: Any, recorder: Recorder) -> Any:
     try:
         return function(*args, **kwargs)
-    except (TypeError, ValueError) as error:
-        if recorder.asked is not None and not isinstance(error, TraceError):  # `np.zeros(k)` says that k is no integer
+    except (AttributeError, TypeError, ValueError) as error:
+        if recorder.asked is not None and not isinstance(
+            error, TraceError
+        ):  # `np.zeros(k)` says that k is no integer, and np.mgrid less
             raise recorder.asked from None
         if isinstance(error.__cause__, TracedValueError):  # NumPy asked an element of an array of its own
             raise TracedValueError(

@@ -2,6 +2,7 @@
 
     (b, n, k) @ (b, k, m)    of small matrices:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
     (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
+    (b, n, k) @ (k, m)       of many matrices and one: one product of all rows, (b * n, k) @ (k, m), which BLAS is called for once
     (n, k) @ (k, 1)          of a matrix in rows that is small, or of integers, or computed for it alone, and of a vector: sum(left * right)
 
 A call of BLAS costs more than a small product, and NumPy has one for each of many; the sums take their terms in the order of k, and are exact for integers.
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_through
+from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.ops import operator
 from numfuse.compiler.types import from_package, size_of
 from numfuse.passes.strides import strides_in_memory
@@ -35,6 +37,8 @@ CACHED = 1 << 20
 """Bytes of a matrix that a vector is multiplied with in a kernel, at most: BLAS gains less than its call takes while they are in the cache."""
 DOWN = 1 << 15
 """Elements of such a matrix whose columns are summed, at most."""
+FEW = 1 << 17
+"""Multiplications of rows and one matrix, up to which a kernel is faster than a call of BLAS."""
 
 
 def products(graph: Graph) -> Graph:
@@ -57,6 +61,8 @@ def products(graph: Graph) -> Graph:
             return node
         if _is_written_out(original, readers, beside):
             return _written_out(node, emit)
+        if _is_of_many_rows(original):
+            return _of_all_rows(node, emit)
         return _with_vector(node, emit) if _is_with_vector(original, readers) else node
 
     return rewrite(graph, rule)
@@ -101,6 +107,32 @@ def _written_out(node: Node, emit: Emit) -> Node:
     if not left.shape[-1]:
         total = emit(make("broadcast_to", (total,), node.where, shape=node.shape))
     return make("astype", (total,), node.where, dtype=node.dtype) if half else total
+
+
+def _is_of_many_rows(node: Node) -> bool:
+    """Whether the left operand is several matrices that lie one after another, and the right one matrix."""
+    left, right = node.inputs
+    n, m = node.shape[-2:]
+    if (
+        len(right.shape) > 2
+        or m == 1
+        or size_of(left.shape[:-2]) < 2
+        or node.dtype.kind not in "fc"
+        or node.dtype.char == "e"
+    ):
+        return False
+    if n == 1 and size_of(left.shape) * m <= FEW:
+        return False
+    strides = strides_in_memory(left)
+    whole = zip(left.shape, strides or (), strides_of(left.shape), strict=False)
+    return strides is not None and all(step == wanted for extent, step, wanted in whole if extent != 1)
+
+
+def _of_all_rows(node: Node, emit: Emit) -> Node:
+    left, right = node.inputs
+    rows = emit(make("reshape", (left,), node.where, shape=(size_of(left.shape[:-1]), left.shape[-1])))
+    product = emit(make("matmul", (rows, right), node.where))
+    return make("reshape", (product,), node.where, shape=node.shape)
 
 
 def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:

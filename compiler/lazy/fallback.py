@@ -39,7 +39,7 @@ class Fallback:
     tree: Tree
     reason: Exception
     target: str
-    direct = False
+    direct = plain = False
 
     def overlapping(self, leaves: Sequence[Any]) -> bool:
         """Whether two arrays of a call share memory; then NumPy runs the function."""

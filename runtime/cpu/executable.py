@@ -28,7 +28,7 @@ from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, entry
+from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, apart, entry
 from numfuse.runtime.cpu.launch import Launcher, launcher, shared_launcher
 from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
@@ -170,26 +170,40 @@ class Executable:
         return least
 
     def entry(
-        self, specs: Sequence[ArraySpec | NumberSpec], given: Sequence[int | np.ndarray]
-    ) -> Callable[..., Any] | None:
-        """The whole call in machine code, for a program of small kernels alone; None for others. It returns the result, or a tuple of several.
+        self,
+        specs: Sequence[ArraySpec | NumberSpec],
+        given: Sequence[int | np.ndarray],
+        written: Sequence[int] = (),
+    ) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
+        """What checks a call's arguments, and the whole call in machine code, for a program of small kernels alone. Both give NotImplemented for other
+        arguments, and where these are right the one gives (), the other the result, or a tuple of several or none, without those in the memory of arguments.
+        None in place of what there is not.
 
-        `given`: for each argument of the program, which argument of the call it is, or the array that it always is.
+        `given`: for each argument of the program, which argument of the call it is, or the array that it always is; `written`: arguments of the call that
+        are written to.
         """
         program = self.program
+        captured = [array for array in given if isinstance(array, np.ndarray)]
+        distinct = apart(specs, written, captured)
+        check = entry(specs, (), None, (), written, distinct)
         phases = [phase for kernel in program.kernels for phase in kernel.phases]
         alone = all(isinstance(step, KernelStep) and step.kernel.schedule.pieces is None for step in program.steps)
-        if not alone or sum(map(seconds_of, phases)) > HELD_SECONDS or program.donated or any(program.copied):
-            return None
+        if not alone or sum(map(seconds_of, phases)) > HELD_SECONDS or any(program.copied):
+            return check, None
         results = dict(self.fresh)
-        if sorted(results) != sorted(program.results):
-            return None
-        places = {k: (1 + len(specs) + n, 0) for n, k in enumerate(program.results)}
+        donors = {number: given[argument] for number, argument in self.donated.items()}
+        if sorted([*results, *donors]) != sorted(program.results) or any(
+            not isinstance(d, int) for d in donors.values()
+        ):
+            return check, None
+        order = [k for k in program.results if k in results]
+        places = {k: (1 + len(specs) + n, 0) for n, k in enumerate(order)}
         past = 1 + len(specs) + len(results)
         places |= {k: (past, value.number) for k, value in enumerate(program.values) if value.place == "workspace"}
         fixed = self.constants | {k: source for k, source in enumerate(given) if not isinstance(source, int)}
         places |= {k: (0, array.ctypes.data) for k, array in fixed.items()}
-        places |= {k: (1 + source, 0) for k, source in enumerate(given) if isinstance(source, int)}
+        sources = {k: source for k, source in [*enumerate(given), *donors.items()] if isinstance(source, int)}
+        places |= {k: (1 + source, 0) for k, source in sources.items()}
 
         def pointers(phase: Phase) -> list[tuple[int, int]]:
             starts = [places[k] for k in phase.values]
@@ -197,7 +211,7 @@ class Executable:
 
         workspace = allocator((program.workspace + 64,), np.dtype("u1")) if program.workspace else None
         launches = [Launch(self.addresses[id(p.source)], p.extents["count"], pointers(p)) for p in phases]
-        return entry(specs, [results[k] for k in program.results], workspace, launches)
+        return check, entry(specs, [results[k] for k in order], workspace, launches, written, distinct)
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""

@@ -20,8 +20,9 @@ from numfuse.runtime.cpu.threads import HELPERS, pool, share_code
 
 Launcher = Callable[..., None]
 
-DATA, DESCR = 16, 56
-"""Offsets in PyArrayObject: after `data` come the number of axes, the pointers to extents and strides, the base, and the descriptor."""
+DATA, DESCR, FLAGS = 16, 56, 64
+"""Offsets in PyArrayObject: after `data` come the number of axes, the pointers to extents and strides, the base, the descriptor, and flags."""
+WRITEABLE = 0x0400
 BYTES_HEADER = bytes.__basicsize__ - 1
 _made: dict[str, int] = {}
 _alive: list[Any] = []
@@ -45,8 +46,12 @@ def _layout_holds() -> bool:
     word = ctypes.c_void_p.from_address
     extents = (ctypes.c_int64 * 2).from_address(word(at + DATA + 16).value or 0)
     strides = (ctypes.c_int64 * 2).from_address(word(at + DATA + 24).value or 0)
+    flags = ctypes.c_int.from_address(at + FLAGS)
+    before = flags.value
+    probe.flags.writeable = False
     return (
-        word(at + DATA).value == probe.ctypes.data
+        before - flags.value == WRITEABLE
+        and word(at + DATA).value == probe.ctypes.data
         and ctypes.c_int.from_address(at + DATA + 8).value == 2
         and (tuple(extents), tuple(strides)) == (probe.shape, probe.strides)
         and word(at + DESCR).value == id(probe.dtype)

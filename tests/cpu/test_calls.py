@@ -83,6 +83,19 @@ def test_integers_that_are_needed_as_values_become_static(rng: np.random.Generat
     assert fused.lower(x, 1, 2, (3, 2), 0.5).compile()(x, 1, 2, (3, 2), 1.5).shape == (2,)
 
 
+def test_integers_whose_error_numpy_takes_for_another_become_static() -> None:
+    def grids(x, n):
+        rows, columns = np.mgrid[0:n, 0 : n + 1]
+        return x[:n, : n + 1] * rows + columns, np.ogrid[0:n, -n:n], np.mgrid[0:n]
+
+    jitted, x = nf.jit(grids), np.arange(30.0).reshape(5, 6)
+    for n in (3, 3, 5):
+        got, wanted = jitted(x, n), grids(x, n)
+        np.testing.assert_array_equal(got[0], wanted[0])
+        np.testing.assert_array_equal(got[1][0] * got[1][1], wanted[1][0] * wanted[1][1])
+        np.testing.assert_array_equal(got[2], wanted[2])
+
+
 def test_floats_are_never_made_static() -> None:
     with pytest.raises(TypeError, match="static_argnames"):
         nf.jit(lambda x, dt: x if dt > 0.5 else -x)(np.ones(3), 0.25)

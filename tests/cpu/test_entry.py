@@ -126,3 +126,94 @@ def test_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MemoryError, match="none left"):
         call()
     assert [sys.getrefcount(made.pop()), sys.getrefcount(made.pop())] == [1, 1]
+
+
+def adds(x: Any, y: Any) -> None:
+    x += y
+    y[1:-1] = x[2:] * 2
+
+
+def adds_and_returns(x: Any, y: Any) -> Any:
+    x[1:-1] = x[1:-1] + y[1:-1]
+    y[:] = np.cumsum(y)
+    return x, x.sum(), y[::-1], x * y
+
+
+def writes_from_a_table(x: Any, y: Any) -> Any:
+    x[:] = TABLE + y
+    return y - x
+
+
+@pytest.mark.parametrize("function", [adds, adds_and_returns, writes_from_a_table])
+def test_arguments_that_are_written_to(function: Callable[..., Any]) -> None:
+    """In any layout, sharing memory or not: the arguments, the results, and what of these shares memory are NumPy's."""
+    jitted = nf.jit(function, target="cpu")
+    table, wide = TABLE.copy(), np.zeros((2, 200))
+    pairs: list[Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = [
+        lambda base: (base[0, :64], base[1, :64]),
+        lambda base: (base[0, :64], base[0, 64:128]),
+        lambda base: (base[0, :64], base[0, 32:96]),
+        lambda base: (base[0, :64], base[0, :64]),
+        lambda base: (base[0, 127::-2][:64], base[1, ::3][:64]),
+        lambda base: (base[0, :128:2], base[0, 1:128:2]),
+    ]
+    try:
+        for _ in range(3):
+            for pair in pairs:
+                for _ in range(3):
+                    wide[:] = np.arange(400.0).reshape(2, 200) % 7
+                    ours, theirs = wide.copy(), wide.copy()
+                    mine, yours = pair(ours), pair(theirs)
+                    got, wanted = jitted(*mine), function(*yours)
+                    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+                    if wanted is not None:
+                        got, wanted = [one if isinstance(one, tuple) else (one,) for one in (got, wanted)]
+                        same(got, wanted)
+                        shared = [
+                            [np.may_share_memory(r, a) for r in rs for a in args]
+                            for rs, args in ((got, mine), (wanted, yours))
+                        ]
+                        assert shared[0] == shared[1]
+                    else:
+                        assert got is None
+        for _ in range(3):  # the captured array itself
+            TABLE[:] = table
+            mine, yours = TABLE.copy(), table.copy()
+            jitted(TABLE, mine)
+            got = TABLE.copy()
+            TABLE[:] = table
+            function(TABLE, yours)
+            np.testing.assert_allclose(got, TABLE)
+            np.testing.assert_allclose(mine, yours)
+    finally:
+        TABLE[:] = table
+
+
+def test_read_only_arguments() -> None:
+    jitted, x, y = nf.jit(adds, target="cpu"), np.ones(64), np.ones(64)
+    for k in range(5):
+        x.flags.writeable = k % 2 == 0
+        before = x.copy()
+        if k % 2:
+            with pytest.raises(ValueError, match="read-only"):
+                jitted(x, y)
+            np.testing.assert_array_equal(x, before)
+        else:
+            jitted(x, y)
+            assert (x != before).any()
+
+
+def test_functions_with_library_calls_are_known_by_their_last_call() -> None:
+    """What is not all machine code is checked by it."""
+
+    def function(a: Any, b: Any, scale: Any) -> Any:
+        return np.linalg.solve(a, b) * scale
+
+    jitted, rng = nf.jit(function, target="cpu"), np.random.default_rng(1)
+    for n in (5, 5, 5, 7, 5, 7):
+        for dtype in ("f8", "f4", "f8"):
+            for scale in (2.0, 3, 2.5):
+                a, b = (rng.random((n, n)) + n * np.eye(n)).astype(dtype), rng.random(n).astype(dtype)
+                np.testing.assert_allclose(jitted(a, b, scale), function(a, b, scale), rtol=1e-4)
+    with pytest.raises(np.linalg.LinAlgError):
+        jitted(np.zeros((5, 5)), np.zeros(5), 2.0)

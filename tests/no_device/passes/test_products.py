@@ -35,6 +35,21 @@ def test_small_products_are_written_out() -> None:
     )
 
 
+def test_many_matrices_times_one_are_one_product() -> None:
+    before = graph("%x: f64[50,30,20], %y: f64[20,40]", "%1", "%1: f64[50,30,40] = matmul(%x, %y)")
+    check(
+        before,
+        products(before),
+        """
+        %1: f64[1500,20] = reshape(%x, shape=(1500, 20))
+        %2: f64[1500,40] = matmul(%1, %y)
+        %3: f64[50,30,40] = reshape(%2, shape=(50, 30, 40))
+        """,
+    )
+    assert ops(lambda x, y: x[:, ::2] @ y, nf.spec("f8", 50, 30, 20), nf.spec("f8", 20, 40)) == ["matmul"]
+    assert ops(lambda x, y: x[:, :1] @ y, nf.spec("f8", 50, 1, 20), nf.spec("f8", 20, 40)) == ["kernel"]
+
+
 @pytest.mark.parametrize(
     ("x", "y"),
     [
