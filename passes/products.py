@@ -2,6 +2,7 @@
 
     (b, n, k) @ (b, k, m)    of small matrices:  left[..., 0:1] * right[0:1, :] + left[..., 1:2] * right[1:2, :] + ...
     (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
+    (n, k) @ (k, m)          of matrices that are not large, or of integers: sum(left[:, None, :] * right.T[None, :, :], axis=2)
     (b, n, k) @ (k, m)       of many matrices and one: one product of all rows, (b * n, k) @ (k, m), which BLAS is called for once
     (n, k) @ (k, 1)          of a matrix in rows that is small, or of integers, or computed for it alone, and of a vector: sum(left * right)
 
@@ -35,10 +36,16 @@ NARROW = 16
 
 CACHED = 1 << 20
 """Bytes of a matrix that a vector is multiplied with in a kernel, at most: BLAS gains less than its call takes while they are in the cache."""
-DOWN = 1 << 15
-"""Elements of such a matrix whose columns are summed, at most."""
+MEDIUM = 1 << 13
+"""Multiplications up to which a kernel's sum is faster than a call of BLAS; NumPy itself calls it for one after another of many matrices."""
+OF_MANY = 1 << 9
+"""The same for each of many matrices."""
 FEW = 1 << 17
 """Multiplications of rows and one matrix, up to which a kernel is faster than a call of BLAS."""
+DOWN = 1 << 15
+"""Elements of such a matrix whose columns are summed, at most, where the columns are long."""
+TALL = 8
+"""How many times longer than the rows such columns are, at least."""
 
 
 def products(graph: Graph) -> Graph:
@@ -61,6 +68,8 @@ def products(graph: Graph) -> Graph:
             return node
         if _is_written_out(original, readers, beside):
             return _written_out(node, emit)
+        if _is_sum(original):
+            return _summed(node, emit)
         if _is_of_many_rows(original):
             return _of_all_rows(node, emit)
         return _with_vector(node, emit) if _is_with_vector(original, readers) else node
@@ -109,6 +118,27 @@ def _written_out(node: Node, emit: Emit) -> Node:
     return make("astype", (total,), node.where, dtype=node.dtype) if half else total
 
 
+def _is_sum(node: Node) -> bool:
+    left, right = node.inputs
+    (n, k), m = left.shape[-2:], right.shape[-1]
+    if 1 in (n, m) or node.dtype.kind not in "iuf" or node.dtype.char == "e":
+        return False
+    if node.dtype.kind != "f":  # NumPy has no BLAS for integers
+        return True
+    return size_of(node.shape) * k <= MEDIUM or (len(right.shape) > 2 and n * k * m <= OF_MANY)
+
+
+def _summed(node: Node, emit: Emit) -> Node:
+    """Both operands with an axis for the other one's columns, and the axis of length k last."""
+    left, right = node.inputs
+    ndim = len(right.shape)
+    turned = emit(make("transpose", (right,), node.where, perm=(*range(ndim - 2), ndim - 1, ndim - 2)))
+    rows = emit(make("reshape", (left,), node.where, shape=(*left.shape[:-1], 1, left.shape[-1])))
+    columns = emit(make("reshape", (turned,), node.where, shape=(*turned.shape[:-2], 1, *turned.shape[-2:])))
+    product = emit(make("multiply", (rows, columns), node.where))
+    return make("sum", (product,), node.where, axis=(len(product.shape) - 1,))
+
+
 def _is_of_many_rows(node: Node) -> bool:
     """Whether the left operand is several matrices that lie one after another, and the right one matrix."""
     left, right = node.inputs
@@ -146,11 +176,11 @@ def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
     strides = strides_in_memory(matrix)
     if strides is None:
         return False
+    cached = node.dtype.kind in "iuf" and size_of(matrix.shape) * matrix.dtype.itemsize <= CACHED
     if strides[summed] != 1:  # columns, which lie side by side
-        return strides[summed] == max(n, m) and size_of(matrix.shape) <= DOWN and node.dtype.kind in "iuf"
-    if node.dtype.kind in "iu" or _is_computed(matrix, readers):  # NumPy has no BLAS for integers
-        return True
-    return node.dtype.kind == "f" and size_of(matrix.shape) * matrix.dtype.itemsize <= CACHED
+        columns, size = max(n, m), size_of(matrix.shape)
+        return cached and strides[summed] == columns and (size <= DOWN or size <= TALL * columns * columns)
+    return cached or node.dtype.kind in "iu" or _is_computed(matrix, readers)  # NumPy has no BLAS for integers
 
 
 def _with_vector(node: Node, emit: Emit) -> Node:

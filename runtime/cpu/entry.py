@@ -43,6 +43,7 @@ def entry(
     launches: Sequence[Launch],
     written: Sequence[int] = (),
     apart: Sequence[tuple[Stretch, Stretch]] = (),
+    release_gil: bool = False,
 ) -> Callable[..., Any] | None:
     """A C-level callable that checks that the arguments are ndarrays and numbers of these specs, that those `written` may be written to and that the
     stretches lie `apart`, allocates the results and the workspace (which is used from a multiple of 64 bytes on), runs the kernels, and returns the
@@ -53,7 +54,7 @@ def entry(
         return None
     if any(len(launch.pointers) > POINTERS for launch in launches):
         return None
-    words = [len(specs), id(np.ndarray), len(made), len(results), len(launches), len(written), len(apart)]
+    words = [len(specs), id(np.ndarray), len(made), len(results), len(launches), len(written), len(apart), release_gil]
     words += [*written, *[word for pair in apart for stretch in pair for word in stretch]]
     words += [id(allocate) for allocate in made]
     for spec in specs:

@@ -14,7 +14,7 @@ POINTERS = 64
 
 def entry_ir(name: str) -> str:
     """LLVM IR of `PyObject *name(PyObject *self, PyObject **args, Py_ssize_t n)`, for all programs."""
-    return DECLARED + _SAME + _ENTRY.replace("@numfuse_entry", f"@{name}")
+    return DECLARED + _SAME + _GIL + _ENTRY.replace("@numfuse_entry", f"@{name}")
 
 
 def _loop(name: str, count: str, before: str, after: str, body: str, carried: str = "") -> str:
@@ -73,8 +73,9 @@ start:
         _word("kernels", "%words", 4),
         _word("written", "%words", 5),
         _word("apart", "%words", 6),
+        _word("releases", "%words", 7),
         """
-  %writes = getelementptr i64, ptr %words, i64 7
+  %writes = getelementptr i64, ptr %words, i64 8
   %pairs = getelementptr i64, ptr %writes, i64 %written
   %pair_words = mul i64 %apart, 6
   %allocators = getelementptr i64, ptr %pairs, i64 %pair_words
@@ -190,7 +191,7 @@ far:""",
             "m",
             "%made",
             "v_loop",
-            "k_loop",
+            "ready",
             f"""
   %allocate_at = getelementptr i64, ptr %allocators, i64 %m
   %allocate = load ptr, ptr %allocate_at
@@ -209,11 +210,15 @@ keep:
   %made_place_at = getelementptr i64, ptr %first_made, i64 %m
   store i64 %made_place, ptr %made_place_at""",
         ),
+        """
+ready:
+  %thread = call ptr @numfuse_without_gil(i64 %releases)
+  br label %k_loop""",
         _loop(
             "k",
             "%kernels",
-            "m_loop",
-            "w_loop",
+            "ready",
+            "ran",
             _word("call", "%launch", 0, "ptr")
             + _word("kernel", "%launch", 1, "ptr")
             + _word("count", "%launch", 2)
@@ -242,10 +247,14 @@ keep:
   %launch_next = getelementptr i64, ptr %pointer, i64 0""",
             "%launch = %spec",
         ),
+        """
+ran:
+  call void @numfuse_with_gil(ptr %thread)
+  br label %w_loop""",
         _loop(
             "w",
             "%made",
-            "k_loop",
+            "ran",
             "finish",
             """
   %no_result = icmp uge i64 %w, %results
@@ -299,8 +308,8 @@ other:
     ]
 )
 """The words of `self`: how many arguments, numpy.ndarray, how many arrays are made, results, kernels, arguments that are written to, pairs that lie
-apart; these arguments; these pairs; what makes each array; each argument's spec; for each kernel what calls it, its address, its count, how many
-pointers, and of each pointer array and bytes."""
+apart, whether kernels run without the GIL; these arguments; these pairs; what makes each array; each argument's spec; for each kernel what calls it,
+its address, its count, how many pointers, and of each pointer array and bytes."""
 
 _SAME = f"""
 ; the words after the spec, where the array has that descriptor, number of axes, extents and strides; else null
@@ -351,4 +360,25 @@ yes:
 no:
   ret ptr null
 }}
+"""
+
+_GIL = """
+define internal ptr @numfuse_without_gil(i64 %releases) {
+  %keeps = icmp eq i64 %releases, 0
+  br i1 %keeps, label %kept, label %release
+release:
+  %thread = call ptr @PyEval_SaveThread()
+  ret ptr %thread
+kept:
+  ret ptr null
+}
+define internal void @numfuse_with_gil(ptr %thread) {
+  %kept = icmp eq ptr %thread, null
+  br i1 %kept, label %done, label %take
+take:
+  call void @PyEval_RestoreThread(ptr %thread)
+  br label %done
+done:
+  ret void
+}
 """

@@ -187,8 +187,8 @@ class Executable:
         distinct = apart(specs, written, captured)
         check = entry(specs, (), None, (), written, distinct)
         phases = [phase for kernel in program.kernels for phase in kernel.phases]
-        alone = all(isinstance(step, KernelStep) and step.kernel.schedule.pieces is None for step in program.steps)
-        if not alone or sum(map(seconds_of, phases)) > HELD_SECONDS or any(program.copied):
+        alone = all(isinstance(step, KernelStep) for step in program.steps)
+        if not alone or any(program.copied) or any(pieces_of(k, p) > 1 for k in program.kernels for p in k.phases):
             return check, None
         results = dict(self.fresh)
         donors = {number: given[argument] for number, argument in self.donated.items()}
@@ -210,8 +210,9 @@ class Executable:
             return [(number, start + by) for (number, start), by in zip(starts, byte_offsets(phase), strict=True)]
 
         workspace = allocator((program.workspace + 64,), np.dtype("u1")) if program.workspace else None
+        release = sum(map(seconds_of, phases)) > HELD_SECONDS
         launches = [Launch(self.addresses[id(p.source)], p.extents["count"], pointers(p)) for p in phases]
-        return check, entry(specs, [results[k] for k in order], workspace, launches, written, distinct)
+        return check, entry(specs, [results[k] for k in order], workspace, launches, written, distinct, release)
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""
@@ -271,16 +272,22 @@ def byte_offsets(phase: Phase) -> list[int]:
     ]
 
 
+def pieces_of(kernel: LoweredKernel, phase: Phase) -> int:
+    """In how many pieces a phase runs: one, on this thread, or more, on all threads."""
+    count, seconds, each = phase.extents["count"], seconds_of(phase), kernel.schedule.pieces
+    alone = seconds < SHARED_SECONDS if each is None else not each
+    if alone or count == 1 or thread_count() == 1:
+        return 1
+    most = int(seconds / PIECE_SECONDS) if each is None else count
+    return max(2, min(count, (each or 4) * thread_count(), most))
+
+
 def phase_run(kernel: LoweredKernel, phase: Phase, address: int) -> Run:
     """Launches one phase, on one thread or on all of them."""
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
-    seconds = seconds_of(phase)
-    each = kernel.schedule.pieces
-    alone = seconds < SHARED_SECONDS if each is None else not each
-    if alone or count == 1 or thread_count() == 1:
-        return kernel_run(launcher(address, offsets, 0, count, seconds > HELD_SECONDS), numbers)
-    most = int(seconds / PIECE_SECONDS) if each is None else count
-    pieces = max(2, min(count, (each or 4) * thread_count(), most))
+    pieces = pieces_of(kernel, phase)
+    if pieces == 1:
+        return kernel_run(launcher(address, offsets, 0, count, seconds_of(phase) > HELD_SECONDS), numbers)
     return kernel_run(shared_launcher(address, offsets, count, pieces), numbers)
 
 

@@ -22,11 +22,8 @@ def cublas(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCublas]:
     gpu = FakeGpu()
     made = FakeCublas(gpu)
     monkeypatch.setattr(blas, "_load", lambda: made)
-    for limit in (
-        "SMALL",
-        "CACHED",
-        "DOWN",
-    ):  # small products are cuBLAS's here too: the simulator takes long for large ones
+    for limit in ("SMALL", "MEDIUM", "OF_MANY", "CACHED"):
+        # small products are cuBLAS's here too: the simulator takes long for large ones
         monkeypatch.setattr(products, limit, -1)
     with stand_in(monkeypatch, gpu):
         yield made

@@ -99,7 +99,7 @@ def test_values_and_explanation(rng: np.random.Generator) -> None:
 
 def test_long_chains_are_left(rng: np.random.Generator) -> None:
     """Powers by a loop: their order does not matter."""
-    a, v = rng.standard_normal((9, 9)), rng.standard_normal((9, 5))
+    a, v = rng.standard_normal((90, 90)), rng.standard_normal((90, 50))
 
     def f(a, v):
         for _ in range(300):

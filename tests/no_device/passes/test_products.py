@@ -35,6 +35,27 @@ def test_small_products_are_written_out() -> None:
     )
 
 
+def test_products_that_are_sums_in_a_kernel() -> None:
+    before = graph("%x: f64[30,20], %y: f64[20,10]", "%1", "%1: f64[30,10] = matmul(%x, %y)")
+    check(
+        before,
+        products(before),
+        """
+        %1: f64[10,20] = transpose(%y, perm=(1, 0))
+        %2: f64[30,1,20] = reshape(%x, shape=(30, 1, 20))
+        %3: f64[1,10,20] = reshape(%1, shape=(1, 10, 20))
+        %4: f64[30,10,20] = multiply(%2, %3)
+        %5: f64[30,10] = sum(%4, axis=(2,))
+        """,
+    )
+    for x, y, dtype in (
+        ((100, 64, 4), (100, 4, 2), "f8"),
+        ((300, 200), (200, 300), "i8"),
+        ((8, 30, 20), (20, 30), "u1"),
+    ):
+        assert ops(lambda a, b: a @ b + 1, nf.spec(dtype, *x), nf.spec(dtype, *y)) == ["kernel"]
+
+
 def test_many_matrices_times_one_are_one_product() -> None:
     before = graph("%x: f64[50,30,20], %y: f64[20,40]", "%1", "%1: f64[50,30,40] = matmul(%x, %y)")
     check(
@@ -54,7 +75,8 @@ def test_many_matrices_times_one_are_one_product() -> None:
     ("x", "y"),
     [
         ((100, 9, 9), (100, 9, 9)),
-        ((100, 64, 4), (100, 4, 2)),
+        ((100, 65, 4), (100, 4, 2)),
+        ((30, 30), (30, 30)),
         ((400, 400), (400, 1)),
         ((1, 400), (400, 400)),
         ((1000, 3), (3, 3)),
@@ -69,7 +91,8 @@ def test_what_blas_does_well_stays(x: tuple[int, ...], y: tuple[int, ...]) -> No
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "u8", "?"])
 @pytest.mark.parametrize(
-    ("x", "y"), [((40, 3, 3), (40, 3, 3)), ((40, 2, 4), (4, 3)), ((4, 1, 2, 1), (9, 1, 5)), ((33, 1, 8), (33, 8, 1)), ((32, 2, 0), (0, 2))]
+    ("x", "y"), [((40, 3, 3), (40, 3, 3)), ((40, 2, 4), (4, 3)), ((4, 1, 2, 1), (9, 1, 5)), ((33, 1, 8), (33, 8, 1)), ((32, 2, 0), (0, 2)),
+                  ((7, 20), (20, 6)), ((3, 4, 30), (3, 30, 2)), ((2, 3, 7, 5), (5, 9)), ((2, 0, 9), (9, 3)), ((20, 30, 25), (25, 40))]
 )  # fmt: skip
 def test_values(dtype: str, x: tuple[int, ...], y: tuple[int, ...], rng: np.random.Generator) -> None:
     left, right = [(rng.standard_normal(shape) * 40).astype(dtype) for shape in (x, y)]
@@ -116,17 +139,17 @@ def test_they_fuse(function, shapes: list[tuple[int, ...]]) -> None:
 @pytest.mark.parametrize(
     ("function", "shapes", "kernels"),
     [
-        (lambda x, y: x.T @ y, [(50, 7), (50, 6)], 0),
-        (lambda x, y: x @ y.T, [(7, 50), (6, 50)], 0),
-        (lambda x, y: np.swapaxes(x, 1, 2) @ y, [(3, 9, 20), (3, 9, 4)], 0),
-        (lambda x, y: np.einsum("ij,kj->ik", x, y), [(7, 50), (6, 50)], 0),
-        (lambda x, y: np.einsum("bqhd,bkhd->bhqk", x, y), [(2, 19, 3, 9), (2, 4, 3, 9)], 0),
-        (lambda x, y: np.tensordot(x, y, ((0,), (0,))), [(50, 7), (50, 6)], 0),
-        (lambda x, y: (x * 2).T @ y, [(50, 7), (50, 6)], 1),
-        (lambda x, y: (x.T + x.T[:, :1]) @ y, [(50, 7), (50, 6)], 1),
-        (lambda x, y: (x.T * y[:, 0]) @ y, [(50, 7), (50, 6)], 1),
-        (lambda x, v: (0.5 * x.T) @ v, [(900, 70), (900,)], 1),
-        (lambda x, v: v @ np.tanh(x), [(900, 70), (900,)], 1),
+        (lambda x, y: x.T @ y, [(500, 70), (500, 60)], 0),
+        (lambda x, y: x @ y.T, [(70, 500), (60, 500)], 0),
+        (lambda x, y: np.swapaxes(x, 1, 2) @ y, [(3, 90, 20), (3, 90, 40)], 0),
+        (lambda x, y: np.einsum("ij,kj->ik", x, y), [(70, 500), (60, 500)], 0),
+        (lambda x, y: np.einsum("bqhd,bkhd->bhqk", x, y), [(2, 19, 3, 90), (2, 40, 3, 90)], 0),
+        (lambda x, y: np.tensordot(x, y, ((0,), (0,))), [(500, 70), (500, 60)], 0),
+        (lambda x, y: (x * 2).T @ y, [(500, 70), (500, 60)], 1),
+        (lambda x, y: (x.T + x.T[:, :1]) @ y, [(500, 70), (500, 60)], 1),
+        (lambda x, y: (x.T * y[:, 0]) @ y, [(500, 70), (500, 60)], 1),
+        (lambda x, v: (0.5 * x.T) @ v, [(3000, 70), (3000,)], 1),
+        (lambda x, v: v @ np.tanh(x), [(3000, 70), (3000,)], 1),
     ],
 )
 def test_transposed_operands_are_views(function, shapes: list[tuple[int, ...]], kernels: int) -> None:
@@ -161,7 +184,13 @@ def test_a_matrix_and_a_vector(matrix: str) -> None:
 
 
 def test_a_vector_and_rows_of_a_matrix() -> None:
-    """Many columns are summed by BLAS, as they lie."""
-    for columns in (50, 2000):
-        before = graph(f"%x: f64[1,30], %y: f64[30,{columns}]", "%1", f"%1: f64[1,{columns}] = matmul(%x, %y)")
-        assert ("matmul" in {node.op for node in products(before).nodes}) == (columns == 2000)
+    """Columns that are many or long are summed by BLAS, as they lie."""
+    for rows, columns, is_blas in (
+        (30, 50, False),
+        (30, 2000, False),
+        (30, 8000, True),
+        (2000, 30, True),
+        (250, 250, False),
+    ):
+        before = graph(f"%x: f64[1,{rows}], %y: f64[{rows},{columns}]", "%1", f"%1: f64[1,{columns}] = matmul(%x, %y)")
+        assert ("matmul" in {node.op for node in products(before).nodes}) == is_blas
