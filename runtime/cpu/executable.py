@@ -9,6 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
 from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, apart, entry
-from numfuse.runtime.cpu.launch import Launcher, launcher, shared_launcher
+from numfuse.runtime.cpu.launch import launcher, shared_launcher
 from numfuse.runtime.cpu.results import allocator
 from numfuse.runtime.cpu.threads import thread_count
 from numfuse.runtime.library_call import library_call
@@ -287,15 +288,21 @@ def phase_run(kernel: LoweredKernel, phase: Phase, address: int) -> Run:
     numbers, count, offsets = tuple(phase.values), phase.extents["count"], byte_offsets(phase)
     pieces = pieces_of(kernel, phase)
     if pieces == 1:
-        return kernel_run(launcher(address, offsets, 0, count, seconds_of(phase) > HELD_SECONDS), numbers)
-    return kernel_run(shared_launcher(address, offsets, count, pieces), numbers)
+        return with_values(launcher(address, offsets, 0, count, seconds_of(phase) > HELD_SECONDS), numbers)
+    return with_values(shared_launcher(address, offsets, count, pieces), numbers)
 
 
-def kernel_run(launch: Launcher, numbers: tuple[int, ...]) -> Run:
-    if len(numbers) == 2:
-        first, second = numbers
-        return lambda values: launch(values[first], values[second])
-    return lambda values: launch(*[values[number] for number in numbers])
+def with_values(function: Callable[..., Any], numbers: tuple[int, ...]) -> Run:
+    """Calls the function with these values of the program."""
+    if len(numbers) == 1:
+        (number,) = numbers
+        return lambda values: function(values[number])
+    take = itemgetter(*numbers)
+
+    def run(values: Arrays) -> None:
+        function(*take(values))
+
+    return run
 
 
 def _lasting_views(program: Program) -> list[ViewStep]:
@@ -354,6 +361,13 @@ def view_run(step: ViewStep) -> Run:
             values[place] = values[source][key]
 
         return take
+    if step.node.op == "reshape":
+        shape = step.node.shape
+
+        def reshape(values: Arrays) -> None:
+            values[place] = values[source].reshape(shape)
+
+        return reshape
     reference = operator(step.node.op).reference
 
     def run(values: Arrays) -> None:
@@ -364,13 +378,8 @@ def view_run(step: ViewStep) -> Run:
 
 def library_run(step: LibraryStep) -> Run:
     """The operator's NumPy function; matrix products write straight into their place."""
-    reference, numbers, place = operator(step.node.op).reference, tuple(step.inputs), step.outputs[0]
     if not writes_in_place(step.node):
         return library_call(step)
-
+    place = step.outputs[0]
     assert place is not None
-
-    def run(values: Arrays) -> None:
-        reference(*[values[number] for number in numbers], out=values[place])
-
-    return run
+    return with_values(operator(step.node.op).reference, (*step.inputs, place))
