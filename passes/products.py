@@ -36,7 +36,7 @@ NARROW = 16
 
 CACHED = 1 << 20
 """Bytes of a matrix that a vector is multiplied with in a kernel, at most: BLAS gains less than its call takes while they are in the cache."""
-MEDIUM = 1 << 13
+MEDIUM = 1 << 15
 """Multiplications up to which a kernel's sum is faster than a call of BLAS; NumPy itself calls it for one after another of many matrices."""
 OF_MANY = 1 << 9
 """The same for each of many matrices."""

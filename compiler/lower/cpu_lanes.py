@@ -14,6 +14,9 @@ from numfuse.compiler.types import NARROW
 LANES = 64
 """Columns that a reduction across rows works on at once, unless a schedule says otherwise."""
 
+WRITTEN_OUT = range(16, 45)
+"""Lanes that LLVM would write out one by one before it looks for vectors."""
+
 
 class LanesPrinter(CpuPrinter):
     """Blocks of neighbouring rows at once: each value of a row is a small array, one element for each row of the block."""
@@ -28,7 +31,7 @@ class LanesPrinter(CpuPrinter):
         self.columns: dict[Value, str] = {}
 
     def short_loops(self) -> str:
-        return ""
+        return "kept" if self.lane_axis.extent in WRITTEN_OUT else ""
 
     def rows(self) -> None:
         axis = self.lane_axis

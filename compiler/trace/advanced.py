@@ -189,7 +189,7 @@ def planned(array: Array, parts: list[Any]) -> Plan:
             f"shape mismatch: indexing arrays could not be broadcast together with shapes {told} "
         ) from None
     nodes = [
-        place_node(recorder, places, view.shape[k], original, checked=size_of(shape) > 0)
+        place_node(recorder, places, view.shape[k], original, checked=not places.shape or size_of(shape) > 0)
         for places, k, original in arrays
     ]
     shows = all(places.scalar or places.weak is not None for places, _, _ in arrays)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numfuse.compiler.trace.errors import TraceError
 
@@ -30,6 +30,9 @@ def test_refused_with_the_ways_out(name: str) -> None:
 
 @settings(max_examples=40)
 @given(indexed(), st.booleans())
+@example((np.ones(1), (None, False, np.int64(1))), True)
+@example((np.ones((2, 3)), (np.zeros(0, int), np.int64(3))), True)
+@example((np.ones((2, 3)), (np.zeros(0, int), np.array([3]))), True)
 def test_random_reads(drawn: tuple[np.ndarray, tuple[Any, ...]], traced: bool) -> None:
     array, key = drawn
     arrays, parts = told_apart(key, traced)
