@@ -178,7 +178,7 @@ rows("gathers", 3, """
 rows("gathers", 3, """
     np.take_along_axis({x:iuf1}, np.argsort({x}, axis={axis}, kind='stable'), {axis}); {x:iuf1!}[np.argsort(-{x}, kind='stable')]
     np.take_along_axis({x:iuf1}, {x}.argmax({axis}, keepdims=True), axis={axis}); {x:biuf1!}[{x}.argmin()]; {x:biuf2}[{x}[:, 0].argmax()] + 0
-    np.choose({x:biuf} > 0, [{y:biuf}, {n}]); np.choose({x:iu} % 3, [{s}, {n}, {y:biuf}]); np.choose({x:i}, [{s}, {n}], mode='wrap')
+    np.choose({x:biuf} > 0, [{y:biuf}, {n}]); np.choose({x:iu} % 3, [{s}, {n}, {y:biuf}]); np.choose({x:i} % 9 - 4, [{s}, {n}], mode='wrap')
     np.choose({x:i}, [{s}, {n}, 7], mode='clip'); np.unravel_index(abs({x:i1!}) % 6, (2, 3))[1]; np.ravel_multi_index(({x:i} % 2, {x} % 3), (2, 3))
     np.array([3.5, -1, 2.25])[{x:iu} % 3]; np.arange(9, dtype='f4')[{x:iu} % 9]; np.array([1, 2])[({x} == {y}).astype('i8')]
     np.arange(12.0).reshape(3, 4)[{x:iu} % 3, {x} % 4]; np.arange(12).reshape(3, 4)[{x:iu} % 3]; np.arange(12).reshape(3, 4)[:, {x:iu1!} % 4]
