@@ -248,7 +248,8 @@ def is_itself(value: Array, storage: Storage, steps: tuple[Step, ...]) -> bool:
 def fitted(recorder: Recorder, value: Node, shape: Shape, told_as: str = "") -> Node:
     """`value` broadcast to what an index with arrays names, with NumPy's error, or the one given."""
     given = value.shape
-    while len(value.shape) > len(shape) and value.shape[0] == 1:
+    empty = 0 in shape and not told_as  # NumPy looks at the last axes alone
+    while len(value.shape) > len(shape) and (value.shape[0] == 1 or (empty and 0 in value.shape[1:])):
         value = recorder.make("reshape", value, shape=value.shape[1:])
     try:
         fits = np.broadcast_shapes(value.shape, shape) == shape

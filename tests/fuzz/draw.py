@@ -241,7 +241,7 @@ def _exact_sums(operands: list[Any], products: bool) -> bool:
             return False
         size = value.dtype.itemsize // (2 if value.dtype.kind == "c" else 1)
         largest = max(1.0, 8 * float(np.abs(parts).max()))
-        most = most * largest**2 if products else max(most, largest)
+        most = most * largest * largest if products else max(most, largest)
         count, bits = max(count, value.size), min(bits, BITS[size])
     return most * count < 2.0**bits
 
