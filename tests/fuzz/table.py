@@ -63,7 +63,7 @@ rows("elementwise", 6, """
 """)  # fmt: skip
 rows("jumps", 2, """
     {x:biuf} > {y:biuf}; {x:biuf} <= {y:biuf}; {x} == {y}; {x} != {y}; {x:biuf} < 1; np.greater_equal({x:biuf}, {y:biuf}); np.logical_and({x}, {y})
-    np.logical_or({x}, {y}); np.logical_xor({x}, {y}); np.logical_not({x}); np.isnan({x}); np.isinf({x:biuf}); np.isfinite({x:biuf}); np.signbit({x:f})
+    np.logical_or({x}, {y}); np.logical_xor({x}, {y}); np.logical_not({x}); np.isnan({x}); np.isinf({x:biuf}); np.isfinite({x:biuf}); np.signbit(np.nan_to_num({x:f}))
     np.floor({x:biuf}); np.ceil({x:biuf}); np.trunc({x:biuf}); np.rint({x:f}); np.fix({x:f}); np.round({x:f}); np.sign({x:iuf}); {x:iuf} // 2; {x:iuf} % 3
     {x:iu} // {y:iu}; {x:iu} % {y:iu}; {x:f} // {y:f}; {x:f} % {y:f}; np.fmod({x:iuf}, {y:iuf}); np.remainder({x:iuf}, 0.75); {x}.astype(bool)
     np.heaviside({x:f}, 0.5); np.isclose({x:f}, {y:f}); {new}, {new2} = divmod({x:iu}, {y:iu}); {new}, {new2} = np.divmod({x:f}, 0.5)
