@@ -52,6 +52,7 @@ class Builder:
         self.placed: set[Value] = set()
         self.earlier: dict[tuple[Node, Indices], Value] = {}
         self.levels: dict[tuple[Node, Indices], int] = {}
+        self.anywhere: dict[tuple[Node, Indices], bool] = {}
         self.reduces = any(operator(node.op).kind == "reduction" for node in body.nodes)
 
     def build(self, name: str) -> Kernel:
@@ -214,7 +215,7 @@ class Builder:
             return self._pull(node.inputs[0], case.index, scope)
         if row.kind == "gather":
             return self._pull(node.inputs[0], gathered(node, index)[1], scope)
-        home = self._home(index, scope)
+        home = self._home(node, index, scope)
         key = (node, index)
         known = self._known(key, home)
         if known is not None:
@@ -237,15 +238,41 @@ class Builder:
             scope = scope.parent
         return None
 
-    def _home(self, index: Indices, scope: Scope) -> Scope:
-        """The outermost scope around `scope` with all axes of the index; a branch is never left."""
-        while scope.parent is not None and scope.axes is not scope.parent.axes:
-            outside = scope.parent.axes
+    def _home(self, node: Node, index: Indices, scope: Scope) -> Scope:
+        """The outermost scope around `scope` with all axes of the index.
+
+        A branch is left only on the way out of a loop, and only by what may be computed whichever branch is taken.
+        """
+        home = scope
+        while scope.parent is not None:
+            outside = scope.parent
             for part in index:
-                if not part.axes <= outside:
-                    return scope
-            scope = scope.parent
-        return scope
+                if not part.axes <= outside.axes:
+                    return home
+            if scope.axes is not outside.axes:
+                home = outside
+            elif not self._anywhere(node, index):
+                return home
+            scope = outside
+        return home
+
+    def _anywhere(self, node: Node, index: Indices) -> bool:
+        """Whether the element is there to be computed whatever the loop variables are."""
+        for part, extent in zip(index, node.shape, strict=True):
+            low, high = part.bounds
+            if low < 0 or high >= extent or part.elements:
+                return False
+        key = (node, index)
+        if key not in self.anywhere:
+            node, index = self._seen_through(node, index)
+            row = operator(node.op)
+            self.anywhere[key] = (
+                node in self.buffers
+                or node.op == "constant"
+                or (row.kind == "elementwise"
+                and all(self._anywhere(source, broadcast_index(source.shape, index)) for source in node.inputs))
+            )
+        return self.anywhere[key]
 
     def _kept(self, key: tuple[Node, Indices], scope: Scope) -> Value | None:
         """The value that an earlier loop over the same axes made, where the target keeps it."""
