@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numfuse.compiler.lower.program import Stopped
 from numfuse.compiler.staged import Output, Traced
 from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents
@@ -70,9 +71,12 @@ class Compiled:
                 return None
         given = [feed.leaf if feed.captured is None else feed.captured for feed in traced.feeds]
         check, call = self.executable.entry(specs, given, [write.leaf for write in traced.writes])
-        if call is not None and not traced.checks:
+        if call is not None:
             donors = {number: given[argument] for number, argument in self.executable.donated.items()}
-            return _finishing(call, traced, self._result, [donors.get(k) for k in self.lowered.program.results])
+            results = self.lowered.program.results
+            return _finishing(
+                call, traced, self._result, [donors.get(k) for k in results[: len(results) - len(traced.checks)]]
+            )
         run = self.run
         return check and (lambda *args: NotImplemented if check(*args) is NotImplemented else run(args, (args, {})))
 
@@ -142,7 +146,10 @@ class Compiled:
             if not getattr(getattr(leaves[write.leaf], "flags", None), "writeable", True):
                 raise ValueError("assignment destination is read-only")
         given = leaves if taken is None else taken
-        results = self.executable([read(given) for read in self._read])
+        try:
+            results = self.executable([read(given) for read in self._read])
+        except Stopped as stopped:
+            results = stopped.flags
         if self.traced.checks:
             self._look(results, given)
         for write in self.traced.writes:

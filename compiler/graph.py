@@ -184,6 +184,12 @@ class Graph:
         inputs = [node for node in self.inputs if node in needed]
         return Graph(self.name, inputs, [node for node in self.nodes if node in needed], outputs)
 
+    def first(self, wanted: Sequence[Node]) -> Graph:
+        """The same graph, with what these nodes need before all else."""
+        needed = set(self.part(wanted).nodes)
+        nodes = sorted(self.nodes, key=lambda node: node not in needed)
+        return Graph(self.name, self.inputs, nodes, self.outputs)
+
     # -- views of it -------------------------------------------------------------------------------------------------
 
     def as_text(self, *, locations: bool = True) -> str:

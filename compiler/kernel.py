@@ -79,6 +79,8 @@ class Store:
     offset: Index
     value: Value
     where: Location | None = None
+    args: tuple[Value, ...] = ()
+    """The elements of arrays that the offset names, in order."""
 
 
 @dataclass(eq=False)

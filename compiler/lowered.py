@@ -10,7 +10,7 @@ from numfuse.compiler.compiled import Compiled
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower.donation import donate
 from numfuse.compiler.lower.plan import lower, most_alive
-from numfuse.compiler.lower.program import Layout, LoweredKernel, Program
+from numfuse.compiler.lower.program import CheckedLate, Layout, LoweredKernel, Program
 from numfuse.compiler.pipeline import Trail, optimize, without_collector
 from numfuse.compiler.program_text import explain_text, program_text
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
@@ -140,11 +140,14 @@ def lower_graph(
     device = device_for(target_name, arch)
     target = find_target(device.name, fastmath)
     trail = Trail(check=log.wanted("check"))
+    checks = len(traced.checks) if traced is not None else 0
     with without_collector():
+        if checks and given:
+            graph = graph.first(graph.outputs[-checks:])
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
         graph = optimize(graph, target, trail=trail, given=written)
         lent = {*(given or ()), *(traced.donated() if traced is not None else ())}
-        program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules, lent)
+        program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules, lent, checks)
         if target.finish is not None:
             target.finish(program)
     if log.wanted("passes"):
@@ -156,9 +159,13 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None, schedules: 
     """Optimises a traced function for a target and prints its kernels, by its own schedule unless others are given."""
     on_device = target_name != "cpu" and (target_name != "auto" or default_target() != "cpu")
     layouts = traced.layouts(on_device)
-    given = traced.given(layouts)
+    given = {} if on_device and traced.checks else traced.given(layouts)
     schedules = schedules or Schedules(traced.options.get("schedule") or MODEL)
     fastmath = bool(traced.options.get("fastmath"))
-    lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
+    try:
+        lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
+    except CheckedLate:
+        given = {}
+        lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
     donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
     return lowered

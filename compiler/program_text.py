@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, ViewStep
+from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Program, Step
 from numfuse.compiler.schedule import MODEL
 from numfuse.compiler.types import type_text
 from numfuse.passes.associate import associations
@@ -25,7 +25,7 @@ def program_text(program: Program, device: Device) -> str:
     return "\n\n\n".join(["\n".join(lines), *sources.values()])
 
 
-def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> str:
+def step_text(program: Program, step: Step) -> str:
     def told(number: int) -> str:
         value = program.values[number]
         name = {"argument": value.node.name or "argument", "result": f"result{value.number + 1}"}.get(value.place)
@@ -44,6 +44,8 @@ def step_text(program: Program, step: KernelStep | LibraryStep | ViewStep) -> st
     if isinstance(step, LibraryStep):
         results = ", ".join(told(number) for number in step.outputs if number is not None)
         return f"library {step.node.op}({', '.join(told(number) for number in step.inputs)}) -> {results}"
+    if isinstance(step, CheckStep):
+        return f"check {', '.join(told(number) for number in step.flags)}"
     return f"view {step.node.op}({told(step.input)}) -> {told(step.output)}"
 
 

@@ -12,8 +12,9 @@ from numfuse.compiler.lower import cpu, cpu_lanes, cpu_stream, cuda
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.lifetimes import touched
+from numfuse.compiler.lower.lowering import PrintKernel, flops_of
 from numfuse.compiler.lower.printer import Source
-from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, PrintKernel, Program, Step, flops_of
+from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, Program, Step
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
 from numfuse.passes.rows import Machine
@@ -49,6 +50,8 @@ class Target:
     """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
     strided_copies: bool = True
     """Whether it copies arrays whatever their strides; if not, kernels do."""
+    in_order: bool = False
+    """Whether the loops of one row run in order, so that values can be written at places that are computed, some of them twice."""
     fastmath: bool = False
     """Whether the caller lets floating-point arithmetic be reordered."""
 
@@ -171,6 +174,7 @@ CPU = Target(
     print_kernel=print_for_cpu,
     finish=join_phases,
     takes_arrays=True,
+    in_order=True,
 )
 
 

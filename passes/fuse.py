@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from numfuse.compiler.graph import Graph, Node, is_scalar, seen_through
 from numfuse.compiler.index import Axis
 from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import gathered
+from numfuse.compiler.ops.gather import gathered, put_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
@@ -155,8 +155,9 @@ class Fuser:
         return source.op != "constant" and not (moves and source.op == "input")
 
     def _place_store(self, node: Node) -> None:
-        """A slice written in place: a cluster of its own, which computes the slice and has no other output."""
-        base, value = node.inputs
+        """A write in place: a cluster of its own, which computes what is written and has no other output. At places that may be met
+        twice, it does so in order."""
+        base, value, *places = node.inputs
         home = self.clusters.new()
         index = own_index(value.shape)
         home.add_axes(index)
@@ -169,6 +170,9 @@ class Fuser:
         self.in_memory.setdefault(base)
         self.readers.setdefault(base, []).append(home)
         self._demand(value, home, index, frozenset(home.axes))
+        for place, at in zip(places, put_at(node, index)[0] if places else (), strict=True):
+            home.rows = () if place.shape else home.rows
+            self._demand(place, home, at, frozenset(home.axes))
 
     def _place_whole(self, node: Node) -> None:
         """Inputs, array constants and library calls: clusters read them from memory."""

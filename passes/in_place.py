@@ -1,6 +1,7 @@
 """Chooses the writes that are done in place: where nobody reads an array after a slice is written into it, its memory takes the slice.
 
-`set_slice` makes an array; `put_slice` means the same, but only the slice is written, into the memory of the first operand.
+`set_slice` makes an array; `put_slice` means the same, but only the slice is written, into the memory of the first operand. So it is with `scatter`
+and `put`, for targets whose loops run in order: an element may be meant for several values.
 Whether nothing reads the old contents afterwards is asked of the program's order; fusion and lowering keep to that order.
 """
 
@@ -10,12 +11,13 @@ import math
 from collections.abc import Mapping
 
 from numfuse.compiler.graph import Graph, Node, make, seen_through
-from numfuse.compiler.index import Axis, Index, axis_index
+from numfuse.compiler.index import Axis, Element, Index, axis_index
 from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import gathered
+from numfuse.compiler.ops.gather import gathered, put_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 from numfuse.passes.costs import in_kernels
+from numfuse.passes.scatter import storable
 
 SMALL = 128
 """An array of so few elements is made anew in one kernel, which may hold several writes."""
@@ -27,16 +29,21 @@ VISITS = 2000
 Indices = tuple[Index, ...]
 
 
-def in_place(graph: Graph, given: Mapping[Node, int]) -> Graph:
+IN_PLACE = {"set_slice": "put_slice", "scatter": "put"}
+"""For each operator that writes, the one that does it in place."""
+
+
+def in_place(graph: Graph, given: Mapping[Node, int], in_order: bool) -> Graph:
     """`given`: inputs whose memory may be written to, and for each the output that it must hold at the end."""
-    if not any(node.op == "set_slice" for node in graph.nodes):
+    if not any(node.op in IN_PLACE for node in graph.nodes):
         return graph
-    return Writes(graph, given).run()
+    return Writes(graph, given, in_order).run()
 
 
 class Writes:
-    def __init__(self, graph: Graph, given: Mapping[Node, int]) -> None:
+    def __init__(self, graph: Graph, given: Mapping[Node, int], in_order: bool) -> None:
         self.graph = graph
+        self.in_order = in_order
         self.given = given
         self.position = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
         self.users = graph.users()
@@ -53,7 +60,7 @@ class Writes:
 
     def run(self) -> Graph:
         for node in reversed(self.graph.nodes):
-            if node.op == "set_slice" and self._possible(node) and self._pays(node):
+            if node.op in IN_PLACE and self._possible(node) and self._pays(node):
                 self.next[node.inputs[0]] = node
         chosen = set(self.next.values())
         new: dict[Node, Node] = {node: node for node in self.graph.inputs}
@@ -68,8 +75,8 @@ class Writes:
             if node not in chosen:
                 new[node] = emit(node if inputs == node.inputs else node.with_inputs(inputs))
                 continue
-            made = new[node] = emit(make("put_slice", inputs, node.where, node.name, **node.params))
-            value = self._read_back(node)
+            made = new[node] = emit(make(IN_PLACE[node.op], inputs, node.where, node.name, **node.params))
+            value = self._read_back(node) if node.op == "set_slice" else None
             if value is not None:
                 shape = node.inputs[1].shape
                 part = emit(make("slice", (made,), node.where, **node.params, shape=shape))
@@ -89,18 +96,25 @@ class Writes:
                 return False
         elif operator(base.op).kind in ("view", "source", "structure"):
             return False
-        if seen_through(node.inputs[1]) is base and not self._while_written(node):
+        if node.op == "scatter":
+            if not (self.in_order and storable(node)) or base in map(seen_through, node.inputs[1:]):
+                return False
+        elif seen_through(node.inputs[1]) is base and not self._while_written(node):
             return False  # `x[1:] = x[:-1]`: what is written is nowhere else
         return all(self.position[reader] <= self.position[node] for reader in self.reads[base])
 
     def _pays(self, node: Node) -> bool:
-        base, value = node.inputs
+        base, value, *places = node.inputs
+        if any(place.shape for place in places) or node.params.get("combine"):
+            return True  # no other kernel can do it
         if size_of(base.shape) <= SMALL or node in self.made_with_base:
             return False
         if node not in self.returned and node not in self.next and len(self.reads[node]) == 1:
             (reader,) = self.reads[node]
             if operator(reader.op).kind == "elementwise" and node in reader.inputs:
                 return False  # it need not be in memory at all
+        if places:
+            return 2 * size_of(value.shape) <= size_of(base.shape)
         if abs(node.params["step"][-1]) != 1 and value.shape[-1] > 1 and 4 * size_of(value.shape) > size_of(base.shape):
             return False  # every other element: reading between what was just written is slow
         return 2 * size_of(value.shape) <= size_of(base.shape) or self._while_written(node)
@@ -171,9 +185,21 @@ class Writes:
 
 
 def region(node: Node, index: Indices) -> Indices:
-    """Where in its first operand a `put_slice` puts the element of its second at `index`."""
+    """Where in its first operand a write in place puts the element of its second at `index`."""
+    if node.op == "put":
+        return _put_region(node, index)
     places = zip(index, node.params["start"], node.params["step"], strict=True)
     return tuple([part * step + start for part, start, step in places])
+
+
+def _put_region(node: Node, index: Indices) -> Indices:
+    """Places that may be met twice are told apart from all that is read: after the first time it is another value."""
+    base, _, *places = node.inputs
+    parts = list(put_at(node, index)[1])
+    for axis, place in zip(node.params["axes"], places, strict=True):
+        if place.shape:
+            parts[axis] = Index(0, ((Element(node, index, base.shape[axis]), 1),))
+    return tuple(parts)
 
 
 def apart(read: Indices, written: Indices) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program
+from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Program
 from numfuse.compiler.ops import operator
 from numfuse.runtime.cuda.simulator import Pointer, pointer_to
 from numfuse.runtime.library_call import library_call
@@ -34,6 +34,9 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
         elif isinstance(step, LibraryStep):
             with np.errstate(all="ignore"):
                 library_call(step)(values)
+        elif isinstance(step, CheckStep):
+            if any(values[number] for number in step.flags):  # nothing is written to arguments; the flags are results
+                break
         else:
             values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
     copied = program.copied or [False] * len(program.results)

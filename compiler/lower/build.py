@@ -10,7 +10,7 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import ZERO, Axis, Case, Index, axis_index, flatten
 from numfuse.compiler.kernel import Accumulator, Buffer, Choose, Kernel, Loop, Scope, Store, Value
 from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import gathered
+from numfuse.compiler.ops.gather import gathered, put_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 
@@ -202,8 +202,17 @@ class Builder:
 
     def _store(self, node: Node, index: Indices, buffer: Buffer | None, scope: Scope) -> None:
         assert buffer is not None
-        value = self._pull(node, index, scope).used_in(scope)
-        scope.statements.append(Store(buffer, flatten(index, buffer.strides) + buffer.first, value, node.where))
+        value = self._pull(node, index, scope)
+        put = self.body.outputs[0] if self.body.outputs[0].op == "put" else None
+        offset = flatten(index if put is None else put_at(put, index)[1], buffer.strides) + buffer.first
+        args = self._elements([offset], scope)
+        if put is not None and put.params["combine"]:
+            old = Value("load", node.dtype, scope, self._elements([offset], scope), put, buffer, offset)
+            joined = Node(put.params["combine"], (node, node), {}, (), node.dtype, put.where)
+            value = Value("apply", node.dtype, scope, (old.used_in(scope), value.used_in(scope)), joined)
+            self._place(old, scope)
+            self._place(value, scope)
+        scope.statements.append(Store(buffer, offset, value.used_in(scope), (put or node).where, args))
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -269,8 +278,10 @@ class Builder:
             self.anywhere[key] = (
                 node in self.buffers
                 or node.op == "constant"
-                or (row.kind == "elementwise"
-                and all(self._anywhere(source, broadcast_index(source.shape, index)) for source in node.inputs))
+                or (
+                    row.kind == "elementwise"
+                    and all(self._anywhere(source, broadcast_index(source.shape, index)) for source in node.inputs)
+                )
             )
         return self.anywhere[key]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.lower.lifetimes import lifetimes
-from numfuse.compiler.lower.program import KernelStep, Phase, Program
+from numfuse.compiler.lower.program import CheckStep, KernelStep, Phase, Program
 
 
 def donate(program: Program, donated: set[int], given: Mapping[int, int]) -> None:
@@ -17,9 +17,10 @@ def donate(program: Program, donated: set[int], given: Mapping[int, int]) -> Non
     taken: set[int] = set()
     first, last = lifetimes(program)
     made = [number for number, value in enumerate(program.values) if value.place == "library" and number in first]
+    checked = next((place for place, step in enumerate(program.steps) if isinstance(step, CheckStep)), -1)
     own = {program.results[place]: argument for place, argument in given.items()}
     for number, value in enumerate(program.values):
-        if value.place != "result" or number not in first:
+        if value.place != "result" or first.get(number, -1) <= checked:  # not before all is known to be right
             continue
         for candidate in [own[number]] if number in own else [*sorted(donated), *made]:
             given_away = program.values[candidate]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, Program, Step, ViewStep
+from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Program, Step, ViewStep
 
 
 def lifetimes(program: Program) -> tuple[dict[int, int], dict[int, int]]:
@@ -28,4 +28,4 @@ def touched(step: Step) -> list[int]:
         return [number for phase in step.kernel.phases for number in phase.values]
     if isinstance(step, LibraryStep):
         return [*step.inputs, *[number for number in step.outputs if number is not None]]
-    return [step.input, step.output]
+    return step.flags if isinstance(step, CheckStep) else [step.input, step.output]

@@ -7,7 +7,16 @@ from collections.abc import Sequence, Set
 from numfuse.compiler.graph import Graph
 from numfuse.compiler.lower import memory
 from numfuse.compiler.lower.lifetimes import lifetimes
-from numfuse.compiler.lower.program import Layout, LibraryStep, Lowering, Place, PrintKernel, Program, Step, ViewStep
+from numfuse.compiler.lower.lowering import Lowering, PrintKernel
+from numfuse.compiler.lower.program import (
+    CheckStep,
+    Layout,
+    LibraryStep,
+    Place,
+    Program,
+    Step,
+    ViewStep,
+)
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import AS_MODELLED, Schedules
 
@@ -22,10 +31,12 @@ def lower(
     takes_arrays: bool = False,
     schedules: Schedules = AS_MODELLED,
     lent: Set[int] = frozenset(),
+    checks: int = 0,
 ) -> Program:
     """The program of a fused graph. `layouts`: how each argument lies in memory (None: C order, aligned). `takes_arrays`: what a library call
-    makes is taken as it is, and needs no place of its own. `lent`: the arguments whose memory results may be put into."""
-    program = Lowering(graph, layouts, print_kernel, takes_arrays, schedules, lent).run()
+    makes is taken as it is, and needs no place of its own. `lent`: the arguments whose memory results may be put into. `checks`: how many of
+    the last results are flags that stop the program before it writes to an argument. Raises CheckedLate where one of them is not known by then."""
+    program = Lowering(graph, layouts, print_kernel, takes_arrays, schedules, lent, checks).run()
     origin = _origins(program)
     passing = {n: value.nbytes for n, value in enumerate(program.values) if value.place in ("workspace", "library")}
     kept = {origin.get(number, number) for number in program.results}
@@ -48,6 +59,9 @@ def _access(program: Program, step: Step, origin: dict[int, int]) -> memory.Acce
     """What a step reads and writes: values, and of views the memory too."""
     if isinstance(step, ViewStep):
         return memory.Access(frozenset({step.input}), frozenset({step.output}))
+    if isinstance(step, CheckStep):
+        flags = frozenset(step.flags)
+        return memory.Access(flags | {origin.get(flag, flag) for flag in flags}, frozenset({WORLD}))
     reads: set[int] = set()
     writes: set[int] = set()
     if isinstance(step, LibraryStep):

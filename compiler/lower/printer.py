@@ -196,6 +196,7 @@ class Printer:
         )
 
     def store(self, store: Store) -> None:
+        self.name_elements([store.offset], store.args)
         element = f"{self.buffer_names[store.buffer]}[{self.expressions.index(store.offset).text}]"
         self.line(f"{element} = {self.to_memory(self.text(store.value).text, store.buffer.dtype)}", store.where)
 

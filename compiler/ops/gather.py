@@ -1,5 +1,8 @@
 """Rows that read and write at places that are computed: `x[i]` with integer arrays.
 
+`scatter` is an array with values at such places, in their order: of those that are meant for one element the last stays, or each is combined with
+what stands there. `put` means the same, and writes into the memory of its first operand.
+
 `gather` takes an array and one array of places for each of its `axes`. Its places lie within the array: `wrap_index`, which the trace
 puts before it, counts negative ones from the end and keeps the others inside (a check of its own raises IndexError). In a kernel
 such a place is an `Element`, a part of an index like any other, so that views and cheap operators between the array and the reader fuse.
@@ -62,17 +65,28 @@ def reference_gather(x: Any, *places: Any, axes: Shape, at: int) -> Any:
 
 def gathered(node: Node, index: Indices) -> tuple[list[Indices], Indices]:
     """For an element of a `gather` node: the index into each array of places, and the index into the array."""
-    (source, *places), axes, at = node.inputs, node.params["axes"], node.params["at"]
-    ndim = len(node.shape) - len(source.shape) + len(axes)
+    source, *places = node.inputs
+    return _inside(source.shape, places, node.params, index)
+
+
+def put_at(node: Node, index: Indices) -> tuple[list[Indices], Indices]:
+    """For an element of the value of a `put` node: the index into each array of places, and where in the first operand it goes."""
+    base, _, *places = node.inputs
+    return _inside(base.shape, places, node.params, index)
+
+
+def _inside(shape: Shape, places: Sequence[Node], params: Params, index: Indices) -> tuple[list[Indices], Indices]:
+    axes, at = params["axes"], params["at"]
+    ndim = len(index) - len(shape) + len(axes)
     within = index[at : at + ndim]
-    inside: list[Index] = [ZERO] * len(source.shape)
+    inside: list[Index] = [ZERO] * len(shape)
     for axis, part in zip(
-        [a for a in range(len(source.shape)) if a not in axes], (*index[:at], *index[at + ndim :]), strict=True
+        [a for a in range(len(shape)) if a not in axes], (*index[:at], *index[at + ndim :]), strict=True
     ):
         inside[axis] = part
     of_places = [broadcast_index(place.shape, within) for place in places]
     for axis, place, where in zip(axes, places, of_places, strict=True):
-        inside[axis] = element(place, where, source.shape[axis])
+        inside[axis] = element(place, where, shape[axis])
     return of_places, tuple(inside)
 
 
@@ -122,6 +136,7 @@ def reference_scatter(base: Any, value: Any, *places: Any, axes: Shape, at: int,
 
 ROWS = [
     Operator(name="scatter", kind="library", reference=reference_scatter, infer=infer_scatter, cost=4),
+    Operator(name="put", kind="store", reference=reference_scatter, infer=infer_scatter, cost=4),
     Operator(name="gather", kind="gather", reference=reference_gather, infer=infer_gather, cost=4),
     Operator(
         name="wrap_index",

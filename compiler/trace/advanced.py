@@ -12,7 +12,7 @@ from numfuse.compiler.graph import Node
 from numfuse.compiler.layouts import copied_order, kept_order, strides_of
 from numfuse.compiler.ops.gather import gathered_shape
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh
-from numfuse.compiler.trace.places import NOT_INTEGERS, held, iota, place_node
+from numfuse.compiler.trace.places import NOT_INTEGERS, held, place_node
 from numfuse.compiler.trace.recorder import Recorder, is_temporary
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, size_of
@@ -211,18 +211,9 @@ def scattered(
     recorder: Recorder, base: Node, value: Node, places: Sequence[Node], axes: Shape, at: int, combine: str = ""
 ) -> Node:
     """`base` with `value`, which has the shape of what is read there, at these places."""
-    if any(place.shape for place in places) or combine:
-        return recorder.make("scatter", base, value, *places, axes=axes, at=at, combine=combine)
-    ndim = len(base.shape)
-    tests = [
-        recorder.make("equal", iota(recorder, base.shape[axis], axis, ndim), place)
-        for axis, place in zip(axes, places, strict=True)
-    ]
-    here = tests[0]
-    for test in tests[1:]:
-        here = recorder.make("logical_and", here, test)
-    shape = tuple([1 if a in axes else n for a, n in enumerate(base.shape)])
-    return recorder.make("where", here, recorder.make("reshape", value, shape=shape), base)
+    if 0 in value.shape:
+        return base
+    return recorder.make("scatter", base, value, *places, axes=axes, at=at, combine=combine)
 
 
 def write(

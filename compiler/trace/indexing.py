@@ -50,6 +50,10 @@ def set_item(array: Array, key: Any, value: Any) -> None:
     if parts is not None and any(map(masks.is_traced, parts)):
         masks.assign(array, parts, value)
         return
+    mask = masks.many(recorder, keys, value)
+    if mask is not None:
+        masks.assign(array, [mask, Ellipsis], value)
+        return
     if parts is not None and any(map(advanced.is_places, parts)):
         whole = any(part is Ellipsis for part in keys)
         advanced.write(array, parts, value, None if whole else _one_element)

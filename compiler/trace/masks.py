@@ -16,6 +16,9 @@ from numfuse.compiler.trace.selection import Selected, refused, same_value
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, size_of
 
+SPARSE = 0.25
+"""The share of an array that a constant mask has, up to which its places are written to one by one."""
+
 
 def is_traced(part: Any) -> bool:
     """Whether an entry of an index is a mask that only the run knows, or a selection."""
@@ -153,6 +156,16 @@ def check_values(array: Array, keys: tuple[Any, ...], value: Any) -> None:
         raise TypeError(
             f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {ndim} dimensions"
         )
+
+
+def many(recorder: Recorder, keys: tuple[Any, ...], value: Any) -> Array | None:
+    """The constant mask that is the whole index of an assignment of one number to many elements: one pass over them, and no list of places."""
+    if len(keys) != 1 or isinstance(value, Selected) or not isinstance(keys[0], (Array, np.ndarray)):
+        return None
+    mask = advanced.understood(recorder, keys[0])
+    if type(mask) is not np.ndarray or not mask.ndim or np.count_nonzero(mask) <= SPARSE * mask.size:
+        return None
+    return None if as_array(recorder, value).ndim else advanced.held(recorder, mask)
 
 
 def from_places(key: Any) -> Any:

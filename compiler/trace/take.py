@@ -286,7 +286,7 @@ def ufunc_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
             f"second operand {'needed for' if ufunc.nin == 2 else 'provided when'} ufunc{'' if ufunc.nin == 2 else ' is unary'}"
         )
     array, key, given = as_array(recorder, inputs[0]), inputs[1], [as_array(recorder, one) for one in inputs[2:]]
-    resolve(ufunc, (array.dtype, *[one.dtype for one in given]), None)  # NumPy's TypeError, where there is no loop
+    loop = resolve(ufunc, (array.dtype, *[one.dtype for one in given]), None)  # NumPy's TypeError, where there is none
     if getattr(np, ufunc.__name__, None) is not ufunc:
         raise UnsupportedFunction(
             f"{ufunc.__name__}.at is not supported: it is not a function of NumPy's main namespace"
@@ -306,6 +306,8 @@ def ufunc_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
         given[0].node if given else recorder.make("gather", plan.view.node, *plan.places, axes=plan.axes, at=plan.at)
     )
     values = advanced.fitted(recorder, values, plan.shape, AT_SHAPE)
+    if given and set(loop) == {array.dtype}:
+        values = cast(recorder, fresh(recorder, values), array.dtype)
     base = plan.view.node
     plan.view.write(advanced.scattered(recorder, base, values, plan.places, plan.axes, plan.at, combine=ufunc.__name__))
 

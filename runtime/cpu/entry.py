@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.runtime.cpu.entry_code import PLACES, POINTERS, entry_ir
-from numfuse.runtime.cpu.launch import FAST, address_of, call_ir, callable_of
+from numfuse.runtime.cpu.launch import FAST, address_of, call_ir, callable_of, check_ir
 from numpy.lib.array_utils import byte_bounds
 
 ArraySpec = tuple[np.dtype, tuple[int, ...], tuple[int, ...]]
@@ -29,11 +29,19 @@ Stretch = tuple[int, int, int]
 @dataclass
 class Launch:
     """A kernel over [0, count). `pointers`: for each, the number of its array and the bytes from its start; arrays are numbered from 1: arguments,
-    results, the workspace. Number 0 starts at address 0."""
+    results, the workspace. Number 0 starts at address 0. Without an `address` it is a check: the call goes no further where a byte there is set."""
 
     address: int
     count: int
     pointers: list[tuple[int, int]]
+
+    @property
+    def code(self) -> int:
+        """Where the function is that launches it."""
+        count = len(self.pointers)
+        if not self.address:
+            return address_of(f"numfuse_check_{count}", check_ir, count)
+        return address_of(f"numfuse_call_{count}", call_ir, count)
 
 
 def entry(
@@ -47,7 +55,7 @@ def entry(
 ) -> Callable[..., Any] | None:
     """A C-level callable that checks that the arguments are ndarrays and numbers of these specs, that those `written` may be written to and that the
     stretches lie `apart`, allocates the results and the workspace (which is used from a multiple of 64 bytes on), runs the kernels, and returns the
-    result, or a tuple of several or none; for other arguments it returns NotImplemented. None where such code cannot be made.
+    result, or a tuple of several or none; for other arguments, and where a check fails, it returns NotImplemented. None where such code cannot be made.
     """
     made = [*results, *([workspace] if workspace else [])]
     if not FAST or 1 + len(specs) + len(made) > PLACES:
@@ -67,8 +75,7 @@ def entry(
             dtype, shape, strides = spec
             words += [id(dtype), len(shape), *shape, *strides]
     for launch in launches:
-        count = len(launch.pointers)
-        words += [address_of(f"numfuse_call_{count}", call_ir, count), launch.address, launch.count, count]
+        words += [launch.code, launch.address, launch.count, len(launch.pointers)]
         words += [word for pointer in launch.pointers for word in pointer]
     code = address_of("numfuse_entry", entry_ir)
     return callable_of(code, struct.pack(f"{len(words)}q", *words), made, list(specs))

@@ -243,11 +243,17 @@ ready:
                 "%pointer = %described",
             )
             + """run:
-  call void %call(ptr %kernel, i64 0, i64 %count, ptr %pointers)
-  %launch_next = getelementptr i64, ptr %pointer, i64 0""",
+  %stop = call i64 %call(ptr %kernel, i64 0, i64 %count, ptr %pointers)
+  %launch_next = getelementptr i64, ptr %pointer, i64 0
+  %stops = icmp ne i64 %stop, 0
+  br i1 %stops, label %stopped, label %goes_on
+goes_on:""",
             "%launch = %spec",
         ),
         """
+stopped:
+  call void @numfuse_with_gil(ptr %thread)
+  br label %f_loop
 ran:
   call void @numfuse_with_gil(ptr %thread)
   br label %w_loop""",
@@ -289,7 +295,8 @@ several:
 give:
   ret ptr %tuple
 f_loop:
-  %f = phi i64 [ %m, %m_body ], [ %results, %several ], [ %f_less, %f_body ]
+  %f = phi i64 [ %m, %m_body ], [ %results, %several ], [ %made, %stopped ], [ %f_less, %f_body ]
+  %answer = phi ptr [ null, %m_body ], [ null, %several ], [ @_Py_NotImplementedStruct, %stopped ], [ %answer, %f_body ]
   %f_done = icmp eq i64 %f, 0
   br i1 %f_done, label %error_out, label %f_body
 f_body:
@@ -299,6 +306,9 @@ f_body:
   call void @Py_DecRef(ptr %lost)
   br label %f_loop
 error_out:
+  %no_answer = icmp eq ptr %answer, null
+  br i1 %no_answer, label %raised, label %other
+raised:
   ret ptr null
 other:
   call void @Py_IncRef(ptr @_Py_NotImplementedStruct)

@@ -16,11 +16,14 @@ import numpy as np
 from numfuse.compiler.lower.lifetimes import lifetimes
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import (
+    CheckStep,
     KernelStep,
     LibraryStep,
     LoweredKernel,
     Phase,
     Program,
+    Step,
+    Stopped,
     ViewStep,
     writes_in_place,
 )
@@ -99,7 +102,6 @@ class Executable:
         self.addresses = dict(zip(sources, kernel_addresses(list(sources.values()), fastmath), strict=True))
         """Where the code of each source is, by its identity: kernels run many times in a program."""
         self.results = list(zip(program.results, program.copied, strict=True))
-        self.arguments = sum(value.place == "argument" for value in program.values)
         self.fresh = [
             (k, allocator(v.shape, v.dtype))
             for k, v in enumerate(program.values)
@@ -114,7 +116,10 @@ class Executable:
             if v.place == "constant"
         }
         self.lasting_views = _lasting_views(program)
-        self.donated = {number: k for number, k in program.donated.items() if program.values[k].place == "argument"}
+        argument = {k for k, value in enumerate(program.values) if value.place == "argument"}
+        self.donated = {number: k for number, k in program.donated.items() if k in argument}
+        """For each result in the memory of an argument, that argument."""
+        self.donated |= {k: k for k in program.results if k in argument}
         heirs = {k: number for number, k in program.donated.items() if number not in self.donated}
         done = _done_with(program)
         self.runs: list[Run] = []
@@ -146,7 +151,7 @@ class Executable:
     def _values(self, arguments: Sequence[Any]) -> Arrays:
         """All that steps read and write, before the first of them."""
         values = self._take_workspace()
-        values[: self.arguments] = arguments
+        values[: len(arguments)] = arguments
         for number, allocate in self.fresh:
             values[number] = allocate()
         for number, argument in self.donated.items():
@@ -184,23 +189,30 @@ class Executable:
         are written to.
         """
         program = self.program
+        flags = program.flags
+        wanted, copied = program.results[: len(program.results) - len(flags)], program.copied
         captured = [array for array in given if isinstance(array, np.ndarray)]
         distinct = apart(specs, written, captured)
         check = entry(specs, (), None, (), written, distinct)
         phases = [phase for kernel in program.kernels for phase in kernel.phases]
-        alone = all(isinstance(step, KernelStep) for step in program.steps)
-        if not alone or any(program.copied) or any(pieces_of(k, p) > 1 for k in program.kernels for p in k.phases):
-            return check, None
-        results = dict(self.fresh)
-        donors = {number: given[argument] for number, argument in self.donated.items()}
-        if sorted([*results, *donors]) != sorted(program.results) or any(
-            not isinstance(d, int) for d in donors.values()
+        alone = all(isinstance(step, (KernelStep, CheckStep)) for step in program.steps)
+        if (
+            not alone
+            or any(copied[: len(wanted)])
+            or any(pieces_of(k, p) > 1 for k in program.kernels for p in k.phases)
         ):
             return check, None
-        order = [k for k in program.results if k in results]
+        results = dict(self.fresh)
+        if any(results.pop(flag, None) is None for flag in set(flags)):
+            return check, None
+        donors = {number: given[argument] for number, argument in self.donated.items()}
+        if sorted([*results, *donors]) != sorted(wanted) or any(not isinstance(d, int) for d in donors.values()):
+            return check, None
+        order = [k for k in wanted if k in results]
         places = {k: (1 + len(specs) + n, 0) for n, k in enumerate(order)}
         past = 1 + len(specs) + len(results)
         places |= {k: (past, value.number) for k, value in enumerate(program.values) if value.place == "workspace"}
+        places |= {k: (past, program.workspace + n) for n, k in enumerate(flags)}
         fixed = self.constants | {k: source for k, source in enumerate(given) if not isinstance(source, int)}
         places |= {k: (0, array.ctypes.data) for k, array in fixed.items()}
         sources = {k: source for k, source in [*enumerate(given), *donors.items()] if isinstance(source, int)}
@@ -210,9 +222,16 @@ class Executable:
             starts = [places[k] for k in phase.values]
             return [(number, start + by) for (number, start), by in zip(starts, byte_offsets(phase), strict=True)]
 
-        workspace = allocator((program.workspace + 64,), np.dtype("u1")) if program.workspace else None
+        size = program.workspace + len(flags)
+        workspace = allocator((size + 64,), np.dtype("u1")) if size else None
         release = sum(map(seconds_of, phases)) > HELD_SECONDS
-        launches = [Launch(self.addresses[id(p.source)], p.extents["count"], pointers(p)) for p in phases]
+        launches: list[Launch] = []
+        for step in program.steps:
+            if isinstance(step, CheckStep):
+                launches.append(Launch(0, 0, [places[k] for k in dict.fromkeys(step.flags)]))
+            elif isinstance(step, KernelStep):
+                for p in step.kernel.phases:
+                    launches.append(Launch(self.addresses[id(p.source)], p.extents["count"], pointers(p)))
         return check, entry(specs, [results[k] for k in order], workspace, launches, written, distinct, release)
 
     def _take_workspace(self) -> Arrays:
@@ -242,11 +261,13 @@ class Executable:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _runs(self, step: KernelStep | LibraryStep | ViewStep) -> list[Run]:
+    def _runs(self, step: Step) -> list[Run]:
         if isinstance(step, KernelStep):
             return [phase_run(step.kernel, phase, self.addresses[id(phase.source)]) for phase in step.kernel.phases]
         if isinstance(step, ViewStep):
             return [view_run(step)]
+        if isinstance(step, CheckStep):
+            return [check_run(step)]
         return [library_run(step)]
 
 
@@ -330,7 +351,7 @@ def _done_with(program: Program) -> dict[int, list[int]]:
     return done
 
 
-def outputs_of(step: KernelStep | LibraryStep | ViewStep) -> list[int]:
+def outputs_of(step: Step) -> list[int]:
     """What a library call makes."""
     return [number for number in step.outputs if number is not None] if isinstance(step, LibraryStep) else []
 
@@ -348,6 +369,17 @@ def drop_run(numbers: list[int]) -> Run:
     def run(values: Arrays) -> None:
         for number in numbers:
             values[number] = None
+
+    return run
+
+
+def check_run(step: CheckStep) -> Run:
+    """Raises Stopped where a flag is set."""
+
+    def run(values: Arrays) -> None:
+        flags = [values[number] for number in step.flags]
+        if any(flags):
+            raise Stopped(flags)
 
     return run
 

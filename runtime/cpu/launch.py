@@ -148,15 +148,26 @@ def _launcher_ir(name: str, arrays: int, release_gil: bool) -> str:
 
 
 def call_ir(name: str, arrays: int) -> str:
-    """LLVM IR of `void call(kernel, lo, hi, addresses)`."""
-    lines = [f"define void @{name}(ptr %kernel, i64 %lo, i64 %hi, ptr %addresses) {{"]
+    """LLVM IR of `int64_t call(kernel, lo, hi, addresses)`, which returns 0."""
+    lines = [f"define i64 @{name}(ptr %kernel, i64 %lo, i64 %hi, ptr %addresses) {{"]
     lines += ["  %result = alloca ptr", "  %error = alloca ptr"]
     for place in range(arrays):
         lines += [f"  %place{place} = getelementptr ptr, ptr %addresses, i64 {place}"]
         lines += [f"  %at{place} = load ptr, ptr %place{place}"]
     passed = "".join(f", ptr %at{place}" for place in range(arrays))
-    lines += [f"  call i32 %kernel(ptr %result, ptr %error, i64 %lo, i64 %hi{passed})", "  ret void", "}"]
+    lines += [f"  call i32 %kernel(ptr %result, ptr %error, i64 %lo, i64 %hi{passed})", "  ret i64 0", "}"]
     return "\n".join(lines)
+
+
+def check_ir(name: str, flags: int) -> str:
+    """LLVM IR of a function like `call_ir`'s that calls nothing, and returns whether any of the bytes at the addresses is set."""
+    lines = [f"define i64 @{name}(ptr %kernel, i64 %lo, i64 %hi, ptr %addresses) {{", "  %found0 = add i64 0, 0"]
+    for place in range(flags):
+        lines += [f"  %place{place} = getelementptr ptr, ptr %addresses, i64 {place}"]
+        lines += [f"  %at{place} = load ptr, ptr %place{place}", f"  %byte{place} = load i8, ptr %at{place}"]
+        lines += [f"  %flag{place} = zext i8 %byte{place} to i64"]
+        lines += [f"  %found{place + 1} = or i64 %found{place}, %flag{place}"]
+    return "\n".join([*lines, f"  ret i64 %found{flags}", "}"])
 
 
 def _sharing_ir(name: str, arrays: int) -> str:

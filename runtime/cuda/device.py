@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, LoweredKernel, Program, ViewStep
 from numfuse.compiler.ops import operator
 from numfuse.runtime.library_call import library_call
 
@@ -106,7 +106,7 @@ class SimulatorExecutable:
             elif isinstance(step, LibraryStep):
                 with np.errstate(all="ignore"):
                     library_call(step)(values)
-            else:
+            elif isinstance(step, ViewStep):
                 values[step.output] = operator(step.node.op).reference(values[step.input], **step.node.params)
         given = zip(program.results, program.copied, strict=True)
         return [values[number].copy() if copied else values[number] for number, copied in given]

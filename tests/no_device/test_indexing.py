@@ -149,7 +149,9 @@ def test_kernels_as_plain_python(name: str) -> None:
     inputs = [feed.captured if feed.leaf is None else arguments[feed.leaf] for feed in traced.feeds]
     wanted = traced.graph.evaluate(*inputs)
     got = run_program(traced.lower(target="cpu").program, inputs)
-    for result, value in zip(got, wanted, strict=True):
+    flags = len(wanted) - len(traced.checks)
+    stopped = any(wanted[flags:])
+    for result, value in list(zip(got, wanted, strict=True))[flags if stopped else 0 :]:
         np.testing.assert_allclose(result, value, rtol=1e-12)
     nf.Graph.parse(traced.graph.as_text())
 
