@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel, Store
 from numfuse.compiler.lower import cpu, cpu_lanes, cpu_stream, cuda
+from numfuse.compiler.lower.alike import share_alike
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.lifetimes import touched
@@ -141,6 +142,11 @@ def join_phases(program: Program) -> None:
     program.steps = steps
 
 
+def finish_on_cpu(program: Program) -> None:
+    share_alike(program)
+    join_phases(program)
+
+
 def _is_stage(node: Node) -> bool:
     """Whether the fused node makes partial results."""
     return any(inner.params.get("block") for inner in node.params["body"].nodes)
@@ -172,7 +178,7 @@ CPU = Target(
     few_columns=32768,
     repeats=False,
     print_kernel=print_for_cpu,
-    finish=join_phases,
+    finish=finish_on_cpu,
     takes_arrays=True,
     in_order=True,
 )

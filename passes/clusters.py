@@ -109,6 +109,16 @@ class ClusterGraph:
         view = self._networkx()
         return first in view and last in view and nx.has_path(view, first, last)
 
+    def needed_by(self, last: Cluster) -> set[Cluster]:
+        """All clusters that make anything that `last` needs, directly or not."""
+        if not self._edges:
+            return set()
+        import networkx as nx
+
+        view = self._networkx()
+        found: set[Cluster] = nx.ancestors(view, last) if last in view else set()
+        return found
+
     def merge(self, into: Cluster, other: Cluster) -> None:
         into.nodes.update(other.nodes)
         into.outputs.update(other.outputs)

@@ -250,7 +250,7 @@ class Fuser:
         if set(axes) != set(rows) and not resident(self.machine, None, cluster):
             return False
         everyone = [self.clusters.find(reader) for reader in (*readers, *self.readers.get(node, []))]
-        return not any(self.clusters.reaches(reader, cluster) for reader in everyone if reader is not cluster)
+        return self.clusters.needed_by(cluster).isdisjoint(everyone)
 
     def _store(self, node: Node, home: Cluster, readers: list[Cluster]) -> None:
         self.home[node] = home

@@ -99,11 +99,17 @@ def undecided(recorder: Recorder) -> list[Check]:
         if feed.captured is not None and id(feed.captured) not in lasting
     }
     graph = Graph(recorder.name, recorder.inputs, recorder.nodes, [])
+    depends = {node for node in recorder.inputs if node not in known}
+    if recorder.checks:
+        for node in recorder.nodes:
+            if not depends.isdisjoint(node.inputs):
+                depends.add(node)
     left = []
     for one in recorder.checks:
-        part = graph.part([one.flag])
-        if not all(node in known for node in part.inputs):
+        if one.flag in depends:
             left.append(one)
-        elif part.evaluate(*[known[node] for node in part.inputs])[0]:
+            continue
+        part = graph.part([one.flag])
+        if part.evaluate(*[known[node] for node in part.inputs])[0]:
             raise one.failure(graph, known)
     return left
