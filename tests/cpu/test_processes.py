@@ -66,6 +66,23 @@ def test_a_cold_start_needs_a_part_of_numba_alone(tmp_path: Path) -> None:
     assert done.stdout.split() == ["True", "False", "[]"], done.stdout + done.stderr
 
 
+def test_complex_products_in_the_first_kernel(tmp_path: Path) -> None:
+    """Numba multiplies complex numbers by a Python function, which it compiles while it lowers the kernel; the comparison after it then failed."""
+    program = """
+import numpy as np
+import numfuse as nf
+
+def f(x):
+    y = x[:1] * x[1]
+    return np.concatenate([y + x[:1], y - x[:1]]) * x[:2]
+
+x = np.arange(1, 9) + 2j
+np.testing.assert_allclose(nf.jit(f)(x), f(x), rtol=1e-12)
+"""
+    done = run(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_corrupted_and_truncated_files_are_compiled_anew(tmp_path: Path) -> None:
     assert run(PROGRAM, tmp_path).returncode == 0
     for number, path in enumerate((tmp_path / "kernels").iterdir()):
