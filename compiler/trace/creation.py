@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ from numfuse.compiler.types import known
 
 Maker = Callable[..., Any]
 ndarray = np.ndarray
+OWN = {"numpy": "", "numpy.linalg": "linalg."}
+"""NumPy's modules in which names are replaced, and how these start in the tables below."""
+METHODS = frozenset({"reduce", "accumulate", "reduceat", "outer", "at"})
+"""Of a ufunc: what computes too."""
 LIMIT = 4096
 """Elements of the largest array that becomes a constant of the graph."""
 _lock = threading.RLock()
@@ -48,6 +53,7 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
                 telling_the_line(make)(tracing[0], original, *args, **kwargs) if ours() else original(*args, **kwargs)
             )
 
+        function._implementation = getattr(original, "_implementation", None)  # type: ignore[attr-defined]
         return function
 
     class Indexed:
@@ -65,6 +71,33 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
                 if ours()
                 else self.original[key]
             )
+
+    class Asking:
+        """A ufunc: NumPy makes an array of each list that it is given, and does not ask what is in it."""
+
+        def __init__(self, original: np.ufunc) -> None:
+            self.original = original
+
+        __class__ = property(lambda self: np.ufunc)  # type: ignore[assignment]
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if tracing and threading.get_ident() == owner and any(map(_is_list, args)):
+                join = telling_the_line(_joined)
+                args = tuple([join(tracing[0], one) if _is_list(one) else one for one in args])
+            return self.original(*args, **kwargs)
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(self.original, name)
+            return Asking.__call__.__get__(Asking(value)) if name in METHODS else value
+
+        def __eq__(self, other: Any) -> bool:
+            return self.original is (other.original if type(other) is Asking else other)
+
+        def __hash__(self) -> int:
+            return hash(self.original)
+
+        def __repr__(self) -> str:
+            return repr(self.original)
 
     class OfInstances(type):
         def __instancecheck__(cls, instance: Any) -> bool:
@@ -85,8 +118,11 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
                 ndarray(shape, dtype, *args, **kwargs) if plain else MAKERS["empty"](tracing[0], np.empty, shape, dtype)
             )
 
-    replaced: dict[str, Any] = {name: asking(getattr(np, name), make) for name, make in MAKERS.items()}
+    replaced: dict[str, Any] = {name: asking(attrgetter(name)(np), make) for name, make in MAKERS.items()}
     replaced |= {name: Indexed(getattr(np, name), make) for name, make in INDEXED.items()}
+    replaced |= {
+        name: Asking(ufunc) for name, ufunc in vars(np).items() if type(ufunc) is np.ufunc and not ufunc.signature
+    }
     if classes:
         replaced["ndarray"] = Ndarray
     recorder.creates = True
@@ -113,18 +149,15 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
 
 def _places(replaced: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
     """Where the names stand: in the numpy module, and in modules that import them from it. (names, name, what stands there, what is to)"""
-    of_original = {id(getattr(np, name)): replacement for name, replacement in replaced.items()}
+    of_original = {id(attrgetter(name)(np)): replacement for name, replacement in replaced.items()}
     for module, loaded in list(sys.modules.items()):
         names = getattr(loaded, "__dict__", None)
         first = module.partition(".")[0]
-        if (
-            names is None
-            or (is_library(module) and module != "numpy")
-            or first in sys.stdlib_module_names - {"__main__"}
-        ):
+        own = OWN.get(module)
+        if names is None or (is_library(module) and own is None) or first in sys.stdlib_module_names - {"__main__"}:
             continue
         for name, value in list(names.items()):
-            if id(value) in of_original and not (module == "numpy" and name not in replaced):
+            if id(value) in of_original and (own is None or own + name in replaced):
                 yield names, name, value, of_original[id(value)]
 
 
@@ -228,11 +261,18 @@ def _joined(recorder: Recorder, a: Any) -> Array:
     return fresh(recorder, as_array(recorder, np.asarray(a)[()]).node)
 
 
-def of_list(recorder: Recorder, original: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+def _is_list(a: Any) -> bool:
+    return isinstance(a, (list, tuple)) and holds_traced(a)
+
+
+def of_lists(recorder: Recorder, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """`np.sum([x, y], axis=0)` and the like: NumPy does not ask the arrays in a list, but makes an array of it."""
-    if isinstance(a, (list, tuple)) and holds_traced(a):
-        a = _joined(recorder, a)
-    return original(a, *args, **kwargs)
+    return original(*[_joined(recorder, one) if _is_list(one) else one for one in args], **kwargs)
+
+
+def enumerated(recorder: Recorder, original: Any, arr: Any) -> Any:
+    """`np.ndenumerate(x)`: each element with its place."""
+    return ((place, arr[place]) for place in np.ndindex(arr.shape)) if isinstance(arr, Array) else original(arr)
 
 
 def _rows(recorder: Recorder, original: Any, key: Any) -> Any:
@@ -278,9 +318,35 @@ MAKERS: dict[str, Maker] = {
     "array": array_of_user,
     "asarray": array_of_user,
     "take": take_from,
+    "ndenumerate": enumerated,
     "asanyarray": array,
     "ascontiguousarray": array,
     "asfortranarray": array,
     "asarray_chkfinite": array,
-    **dict.fromkeys(("sum", "prod", "mean", "var", "std", "max", "min", "any", "all", "argmax", "argmin"), of_list),
+    **dict.fromkeys(
+        (
+            *(
+                "sum",
+                "prod",
+                "mean",
+                "var",
+                "std",
+                "max",
+                "min",
+                "amax",
+                "amin",
+                "any",
+                "all",
+                "argmax",
+                "argmin",
+                "ptp",
+            ),
+            *("median", "average", "percentile", "quantile", "nansum", "nanmean", "nanmax", "nanmin", "count_nonzero"),
+            *("cumsum", "cumprod", "diff", "sort", "argsort", "clip", "round", "around"),
+            *("dot", "vdot", "inner", "outer", "cross", "transpose", "ravel", "reshape", "flip", "roll"),
+            *("tile", "repeat", "trapezoid", "interp", "cov", "corrcoef", "polyval", "where", "isclose", "allclose"),
+            *("linalg.norm", "linalg.det", "linalg.inv", "linalg.solve"),
+        ),
+        of_lists,
+    ),
 }

@@ -14,7 +14,7 @@ from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import UnsupportedFunction
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import normalize, one_axis, ravel, reshape, transpose
-from numfuse.compiler.trace.ufuncs import as_array, store
+from numfuse.compiler.trace.ufuncs import NUMPYS, as_array, store
 from numfuse.compiler.types import Shape, size_of
 
 Implementation = Callable[..., Any]
@@ -130,7 +130,7 @@ def lexsort(recorder: Recorder, keys: Any, axis: int = -1) -> Array:
 
 
 def _named(ufunc: np.ufunc) -> str:
-    if getattr(np, ufunc.__name__, None) is not ufunc:
+    if NUMPYS.get(ufunc.__name__) is not ufunc:
         raise UnsupportedFunction(f"{ufunc.__name__} is not a function of NumPy's main namespace")
     return ufunc.__name__
 

@@ -18,7 +18,7 @@ from numfuse.compiler.trace.indexing import basic_view, is_basic, sliced_view
 from numfuse.compiler.trace.places import held, iota, pick_mode, range_of
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.shapes import moveaxis, normalize, one_axis, ravel
-from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast, resolve, store
+from numfuse.compiler.trace.ufuncs import NUMPYS, as_array, broadcast_node, cast, resolve, store
 from numfuse.compiler.types import broadcast, size_of
 
 
@@ -287,7 +287,7 @@ def ufunc_at(recorder: Recorder, ufunc: np.ufunc, inputs: Sequence[Any]) -> None
         )
     array, key, given = as_array(recorder, inputs[0]), inputs[1], [as_array(recorder, one) for one in inputs[2:]]
     loop = resolve(ufunc, (array.dtype, *[one.dtype for one in given]), None)  # NumPy's TypeError, where there is none
-    if getattr(np, ufunc.__name__, None) is not ufunc:
+    if NUMPYS.get(ufunc.__name__) is not ufunc:
         raise UnsupportedFunction(
             f"{ufunc.__name__}.at is not supported: it is not a function of NumPy's main namespace"
         )

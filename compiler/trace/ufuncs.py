@@ -42,6 +42,10 @@ REDUCTIONS: dict[np.ufunc, str] = {
 }  # fmt: skip
 
 
+NUMPYS = {name: ufunc for name, ufunc in vars(np).items() if isinstance(ufunc, np.ufunc)}
+"""The ufuncs of NumPy's main namespace, in which others may stand for them while a function is traced."""
+
+
 @functools.lru_cache(maxsize=4096)
 def resolve(ufunc: np.ufunc, dtypes: tuple[Any, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
     """The dtypes of the loop that NumPy picks; a Python type (int, float, complex) stands for a weak scalar."""

@@ -254,10 +254,51 @@ def test_made_in_the_function(name: str) -> None:
         same(function(X.copy()), wanted)
 
 
+LISTS = {
+    "reduce": lambda x: (np.maximum.reduce([x, x[::-1], x * 0.7]), np.logical_and.reduce([x > 1, x < 4])),
+    "reduce an axis": lambda x: (np.add.reduce((x, x[::-1]), axis=1), np.multiply.accumulate([x, x])),
+    "elementwise": lambda x: (np.add([x, x[::-1]], [x[0], 1, 2, 3, x[1]]), np.sqrt([x[0], 4.0, x[2]])),
+    "outer and at": lambda x: (np.subtract.outer([x[0], 2.0], x), np.add.at(x, [1, 1], [x[0], x[1]]), x)[::2],
+    "functions": lambda x: (np.median([x, x * 2], axis=0), np.clip([x, x[::-1]], 1, 3), np.where(x > 2, [x, x * 2], 0)),
+    "products": lambda x: (
+        np.dot([x[0], x[1]], [x[2], 2.0]),
+        np.matmul([x, x], x),
+        np.cross([x[0], 0, 1], [x[1], 1, 2]),
+    ),
+    "linalg": lambda x: (np.linalg.norm([x[0], x[3]]), np.linalg.solve([[x[0], 1.0], [3.0, x[1]]], [x[2], x[3]])),
+    "operators": lambda x: (np.array([[x[0], 1], [0, x[1]]]) @ [x[1], 2], x[:2] * [x[3], x[4]]),
+    "enumerated": lambda x: sum(np.ndenumerate(x), ())[1::2],
+    "still ufuncs": lambda x: (
+        np.maximum.reduce([x, x]) * {np.add: 1, np.maximum: 2}[np.maximum],
+        np.array(
+            [isinstance(np.add, np.ufunc), np.add.nin == 2, np.add.identity == 0, repr(np.add) == "<ufunc 'add'>"]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_traced_arrays(name: str) -> None:
+    function = nf.jit(LISTS[name])
+    wanted = LISTS[name](X.copy())
+    for _ in range(2):
+        for got, value in zip(function(X.copy()), wanted, strict=True):
+            assert (np.shape(got), np.asarray(got).dtype) == (np.shape(value), np.asarray(value).dtype)
+            np.testing.assert_allclose(got, value, rtol=1e-12)
+
+
+def test_a_list_of_several_shapes() -> None:
+    with pytest.raises(ValueError, match=r"same shape(.|\n)*test_makers.py"):
+        nf.jit(lambda x: np.maximum.reduce([x, x[1:]]))(X)
+
+
 def test_what_was_replaced_is_put_back() -> None:
-    before = (np.zeros, np.ndarray, np.r_, np.mgrid, zeros, np.arange)
+    def names():
+        return (np.zeros, np.ndarray, np.r_, np.mgrid, zeros, np.arange, np.add, np.linalg.norm, np.ndenumerate)
+
+    before = names()
     nf.jit(MAKERS["ndarray_"])(X)
-    assert before == (np.zeros, np.ndarray, np.r_, np.mgrid, zeros, np.arange) and type(X) is np.ndarray
+    assert all(one is other for one, other in zip(before, names(), strict=True)) and type(X) is np.ndarray
 
 
 def test_other_threads_are_left_alone() -> None:
