@@ -192,8 +192,9 @@ def _trace(
     names: Sequence[str],
     options: dict[str, Any],
     creation: Callable[[Recorder], AbstractContextManager[None]],
+    trusting: bool = True,
 ) -> Traced:
-    recorder = Recorder(function.__name__ if function.__name__.isidentifier() else "function")
+    recorder = Recorder(function.__name__ if function.__name__.isidentifier() else "function", trusting)
     arrays = [
         _argument(recorder, number, leaf, name) for number, (leaf, name) in enumerate(zip(leaves, names, strict=True))
     ]
@@ -210,6 +211,8 @@ def _trace(
     returned: list[Array] = []
     result_tree = _flatten_result(recorder, (result, tuple(changed)), returned)
     del result, changed
+    if recorder.misjudged():
+        return _trace(function, tree, leaves, names, options, creation, trusting=False)
     recorder.check_unchanged()
     graph, feeds, outputs, writes, checks = _assemble(
         recorder, arrays, returned, any(leaf.on_device for leaf in leaves)

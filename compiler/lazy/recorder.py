@@ -21,7 +21,7 @@ from numfuse.compiler.ops import operator
 from numfuse.compiler.trace.array import Array, Storage, fresh
 from numfuse.compiler.trace.entry import Call, method
 from numfuse.compiler.trace.errors import UnsupportedFunction, at_line, telling_the_line, user_location
-from numfuse.compiler.trace.recorder import Recorder
+from numfuse.compiler.trace.recorder import Recorder, is_temporary
 from numfuse.compiler.types import Shape, supported
 from numfuse.compiler.views import view_through
 from numfuse.runtime.cuda.array import DeviceArray
@@ -54,6 +54,10 @@ class LazyRecorder(Recorder):
         self.lock = threading.RLock()
         self._cuts: set[Location] = set()
         self._detached: weakref.WeakKeyDictionary[Storage, weakref.WeakSet[Storage]] = weakref.WeakKeyDictionary()
+
+    def temporary(self, mask: np.ndarray) -> bool:
+        """There is no end at which it could be asked."""
+        return is_temporary(mask)
 
     # -- recording ---------------------------------------------------------------------------------------------------
 

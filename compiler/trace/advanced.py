@@ -13,7 +13,7 @@ from numfuse.compiler.layouts import copied_order, kept_order, strides_of
 from numfuse.compiler.ops.gather import gathered_shape
 from numfuse.compiler.trace.array import Array, Step, Storage, fresh
 from numfuse.compiler.trace.places import NOT_INTEGERS, held, place_node
-from numfuse.compiler.trace.recorder import Recorder, is_temporary
+from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, cast
 from numfuse.compiler.types import Shape, size_of
 
@@ -76,7 +76,7 @@ def understood(recorder: Recorder, part: Any) -> Any:
     if isinstance(part, (bool, np.bool_)):
         return np.asarray(part)
     if isinstance(part, np.ndarray):
-        if part.dtype == bool and is_temporary(part):
+        if part.dtype == bool and recorder.temporary(part):
             return part
         return as_array(recorder, part)
     if isinstance(part, (list, tuple, range)):

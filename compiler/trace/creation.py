@@ -28,8 +28,8 @@ Maker = Callable[..., Any]
 ndarray = np.ndarray
 OWN = {"numpy": "", "numpy.linalg": "linalg."}
 """NumPy's modules in which names are replaced, and how these start in the tables below."""
-METHODS = frozenset({"reduce", "accumulate", "reduceat", "outer", "at"})
-"""Of a ufunc: what computes too."""
+METHODS = {"reduce": 0, "accumulate": 0, "reduceat": 0, "outer": 0, "at": 2}
+"""Of a ufunc: what computes too, and from which argument on that may be lists of arrays; a tuple of them may be an index."""
 LIMIT = 4096
 """Elements of the largest array that becomes a constant of the graph."""
 _lock = threading.RLock()
@@ -75,20 +75,21 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
     class Asking:
         """A ufunc: NumPy makes an array of each list that it is given, and does not ask what is in it."""
 
-        def __init__(self, original: np.ufunc) -> None:
-            self.original = original
+        def __init__(self, original: Callable[..., Any], first: int = 0) -> None:
+            self.original, self.first = original, first
 
-        __class__ = property(lambda self: np.ufunc)  # type: ignore[assignment]
+        __class__ = property(lambda self: np.ufunc)
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            if tracing and threading.get_ident() == owner and any(map(_is_list, args)):
+            if tracing and threading.get_ident() == owner and any(map(_is_list, args[self.first :])):
                 join = telling_the_line(_joined)
-                args = tuple([join(tracing[0], one) if _is_list(one) else one for one in args])
+                joined = [join(tracing[0], one) if _is_list(one) else one for one in args[self.first :]]
+                args = (*args[: self.first], *joined)
             return self.original(*args, **kwargs)
 
         def __getattr__(self, name: str) -> Any:
             value = getattr(self.original, name)
-            return Asking.__call__.__get__(Asking(value)) if name in METHODS else value
+            return Asking(value, METHODS[name]).__call__ if name in METHODS else value
 
         def __eq__(self, other: Any) -> bool:
             return self.original is (other.original if type(other) is Asking else other)

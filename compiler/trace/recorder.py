@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -17,6 +18,8 @@ from numfuse.compiler.ops import operator
 from numfuse.compiler.trace.errors import NotAnArgument, user_location
 from numfuse.compiler.types import Shape, size_of, supported
 
+LOOKED_FOR = 8
+"""Arrays of which it is asked at once what refers to them; that looks at all objects there are. Of further ones it is asked at the end."""
 KNOWN_ELEMENTS = 1 << 20
 """Elements of the largest array that is computed while tracing."""
 
@@ -96,8 +99,13 @@ class Recorder:
     creates = False
     """Whether `np.array` and its kin make traced arrays."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, trusting: bool = True) -> None:
         self.name = name
+        self.trusting = trusting
+        self.masks: dict[
+            int, tuple[np.ndarray, bool]
+        ] = {}  # by id: each mask of the function's own, and whether it is temporary
+        self.unseen: list[int] = []  # those that were taken for temporary
         self.nodes: list[Node] = []
         self.inputs: list[Node] = []
         self.feeds: list[Feed] = []
@@ -206,6 +214,26 @@ class Recorder:
                 values = [self._known[source] for source in one.inputs]
                 self._known[one] = None if any(value is None for value in values) else _evaluated(one, values)
         return self._known[node]
+
+    def temporary(self, mask: np.ndarray) -> bool:
+        """Whether the traced function made the array, and makes it anew at each call. With `trusting`, many are taken for such until the trace ends."""
+        key = id(mask)
+        if key not in self.masks:
+            trusted = self.trusting and len(self.masks) >= LOOKED_FOR
+            self.masks[key] = mask, trusted or is_temporary(mask, [id(self.masks)])
+            if trusted:
+                self.unseen.append(key)
+        return self.masks[key][1]
+
+    def misjudged(self) -> bool:
+        """Whether something refers to an array that was taken for temporary, now that the function has returned."""
+        for key in self.unseen:
+            mask, _ = self.masks.pop(key)
+            root = _bases(mask)[-1]
+            alone = sys.getrefcount(root) <= 3 and (root is mask or sys.getrefcount(mask) <= 2)
+            if not alone and not is_temporary(mask, [id(self.masks)]):
+                return True
+        return False
 
     def lasting(self) -> set[int]:
         """The captured arrays, by id, that outlive the traced function: something but the trace refers to them or to what they view. The

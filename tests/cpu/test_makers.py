@@ -254,11 +254,20 @@ def test_made_in_the_function(name: str) -> None:
         same(function(X.copy()), wanted)
 
 
+def _histogram(x):
+    i = (x * 7).astype(int)
+    counts = np.zeros((4, 3))
+    np.add.at(counts, (i % 4, i % 3), [1, x[0], 2, x[1], 3])
+    np.subtract.at(counts, (slice(1, 3), i % 3), x)
+    return counts
+
+
 LISTS = {
     "reduce": lambda x: (np.maximum.reduce([x, x[::-1], x * 0.7]), np.logical_and.reduce([x > 1, x < 4])),
     "reduce an axis": lambda x: (np.add.reduce((x, x[::-1]), axis=1), np.multiply.accumulate([x, x])),
     "elementwise": lambda x: (np.add([x, x[::-1]], [x[0], 1, 2, 3, x[1]]), np.sqrt([x[0], 4.0, x[2]])),
     "outer and at": lambda x: (np.subtract.outer([x[0], 2.0], x), np.add.at(x, [1, 1], [x[0], x[1]]), x)[::2],
+    "an index": lambda x: (_histogram(x), np.maximum.reduce([x, x])),
     "functions": lambda x: (np.median([x, x * 2], axis=0), np.clip([x, x[::-1]], 1, 3), np.where(x > 2, [x, x * 2], 0)),
     "products": lambda x: (
         np.dot([x[0], x[1]], [x[2], 2.0]),
