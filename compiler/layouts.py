@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from numfuse.compiler.types import Shape
 
 
@@ -49,6 +50,14 @@ def groups(new: Shape, old: Shape) -> Iterator[tuple[list[int], list[int]]]:
             if size_new == size_old and (of_old or size_new == 1):
                 break
         yield of_new, of_old
+
+
+def strides_in(array: np.ndarray) -> tuple[int, ...] | None:
+    """An ndarray's strides in elements, those of axes of one element zero; None where they are no whole numbers."""
+    steps = list(zip(array.strides, array.shape, strict=True))
+    if any(stride % array.itemsize for stride, _ in steps):
+        return None
+    return tuple([stride // array.itemsize if extent != 1 else 0 for stride, extent in steps])
 
 
 def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Sequence[int]]]) -> tuple[int, ...]:

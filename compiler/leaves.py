@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.layouts import strides_of
+from numfuse.compiler.layouts import strides_in, strides_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.trace.draws import is_generator
 from numfuse.compiler.tree import Tree, flatten
@@ -76,13 +76,8 @@ def leaf_of(value: Any, path: str) -> Leaf:
 
 def layout_of(array: np.ndarray) -> Layout | None:
     """An ndarray's layout; None where it must be copied to be read by a kernel (foreign byte order, odd strides)."""
-    itemsize = array.dtype.itemsize
-    if not array.dtype.isnative or any(stride % itemsize for stride in array.strides):
-        return None
-    strides = tuple(
-        [stride // itemsize if extent != 1 else 0 for stride, extent in zip(array.strides, array.shape, strict=True)]
-    )
-    return Layout(strides, array.ctypes.data % 16 == 0)
+    strides = strides_in(array) if array.dtype.isnative else None
+    return None if strides is None else Layout(strides, array.ctypes.data % 16 == 0)
 
 
 def flatten_call(

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numfuse.compiler.layouts import copied_order
 from numfuse.compiler.trace import joining, shapes
 from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import is_library, of_library, telling_the_line
@@ -202,10 +203,8 @@ def _of_trace(recorder: Recorder, made: Any) -> Any:
         return type(made)([_of_trace(recorder, one) for one in made])
     if type(made) is not ndarray or not known(made.dtype):
         return made
-    if made.size > LIMIT:
-        return fresh(recorder, captured(recorder, made).node)
-    node = recorder.constant_array(made)
-    return fresh(recorder, node)
+    node = captured(recorder, made).node if made.size > LIMIT else recorder.constant_array(made)
+    return fresh(recorder, node, strides=copied_order(made.shape, made.strides))
 
 
 def _of_numbers(a: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import NO_PARAMS, Node, constant
-from numfuse.compiler.layouts import kept_order, strides_of
+from numfuse.compiler.layouts import kept_order, strides_in, strides_of
 from numfuse.compiler.ops import OPERATORS as TABLE
 from numfuse.compiler.trace.array import WEAK_DTYPES, Array, fresh, is_selection, weak
 from numfuse.compiler.trace.checks import check
@@ -97,6 +97,7 @@ def captured(recorder: Recorder, value: Any) -> Array:
     if known is None:
         known = fresh(recorder, recorder.hold(value))
         known.storage.captured = True
+        known.element_strides = strides_in(value) or known.element_strides
         if recorder.lazy is None:
             recorder.arrays[id(value)] = known
     return known

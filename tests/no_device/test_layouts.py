@@ -11,7 +11,21 @@ import pytest
 import numfuse as nf
 from tests.fuzz.data import layout
 
+OUTSIDE = {
+    "Fortran": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+    "transposed": np.arange(24.0).reshape(4, 3, 2).transpose(1, 0, 2),
+    "backwards": np.arange(48.0).reshape(6, 8)[::2, ::-2].T,
+    "broadcast": np.broadcast_to(np.arange(4.0), (3, 4)),
+}
+
 CASES: dict[str, Callable[[Any, Any], Any]] = {
+    **{
+        f"an array from outside, {name}": lambda x, i, array=array: array * x[0, 0, 0]
+        for name, array in OUTSIDE.items()
+    },
+    "in the order of one from outside": lambda x, i: (OUTSIDE["Fortran"] * x[0, 0, 0]).ravel("K"),
+    "made in the function": lambda x, i: np.array([[1.0, 2], [3, 4]], order="F") + x[0, 0, 0],
+    "made by indices": lambda x, i: np.indices((2, 3))[[0, 0, 1]].T[1:-1] / x[0, 0, 0],
     "places on the last axis": lambda x, i: x[..., i],
     "places in the middle": lambda x, i: x[:, i],
     "places on the first axis": lambda x, i: x[i],
