@@ -96,6 +96,39 @@ def correlation(data):
     return corr
 
 
+def eliminate(a, b):
+    """Gauss's elimination with row pivots."""
+    n = len(b)
+    for k in range(n - 1):
+        p = np.argmax(np.abs(a[k:, k])) + k
+        a[[k, p]] = a[[p, k]]
+        b[[k, p]] = b[[p, k]]
+        factors = a[k + 1 :, k] / a[k, k]
+        a[k + 1 :] -= factors[:, None] * a[k]
+        b[k + 1 :] -= factors * b[k]
+    x = np.zeros(n)
+    for i in range(n - 1, -1, -1):
+        x[i] = (b[i] - a[i, i + 1 :] @ x[i + 1 :]) / a[i, i]
+    return x
+
+
+def particle_in_cell(x, v, cells=256, steps=10, dt=0.02):
+    """Charges in a periodic box, whose field they make: each is shared between the two cells that are near."""
+    for _ in range(steps):
+        place = x * cells
+        left = np.floor(place).astype(int) % cells
+        share = place - np.floor(place)
+        right = (left + 1) % cells
+        density = np.zeros(cells)
+        np.add.at(density, left, 1 - share)
+        np.add.at(density, right, share)
+        field = np.cumsum(density / density.mean() - 1) / cells
+        field -= field.mean()
+        v -= dt * (field[left] * (1 - share) + field[right] * share)
+        x[:] = (x + dt * v) % 1.0
+    return density, 0.5 * (v * v).sum()
+
+
 def _system(rng: np.random.Generator, size: tuple[int, ...]) -> tuple[Any, ...]:
     (n,) = size
     a = rng.standard_normal((n, n))
@@ -127,5 +160,22 @@ LINEAR = (
     ),
     Program("shortest paths (Floyd-Warshall)", shortest_paths, _distances, (12,), (200,), 4),
     Program("bodies with their energy", n_body, _bodies, (8,), (300,), 12),
+    Program(
+        "elimination with pivots",
+        eliminate,
+        lambda rng, size: (rng.random((*size, *size)), rng.random(*size)),
+        (7,),
+        (60,),
+        40,
+        rtol=1e-7,
+    ),
+    Program(
+        "particles in cells",
+        particle_in_cell,
+        lambda rng, size: (rng.random(size), 0.1 * rng.standard_normal(size)),
+        (50,),
+        (100_000,),
+        12,
+    ),
     Program("correlation by columns", correlation, lambda rng, size: (rng.random(size),), (20, 9), (1000, 60), 8),
 )
