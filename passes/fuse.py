@@ -298,7 +298,7 @@ class Fuser:
         """Index into a reduction's operand, the reduced axes as loops of the cluster."""
         (source,), axis = node.inputs, node.params["axis"]
         kept = plain_axes(index)
-        if cluster.rows is None and kept is not None:
+        if cluster.rows is None and kept is not None and _covered(cluster, kept):
             cluster.rows = kept
         inner = iter(cluster.inner_axes([source.shape[a] for a in axis]))
         outer = iter([part for a, part in enumerate(index) if not (node.params.get("block") and a in axis)])
@@ -379,9 +379,7 @@ class Fuser:
         if len(places) == 1 and node.params.get("block") is None:
             kept = plain_axes(next(iter(places)))
             same_rows = kept is not None and (cluster.rows is None or set(cluster.rows) == set(kept))
-            covered = kept is not None and all(
-                set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values()
-            )
+            covered = kept is not None and _covered(cluster, kept)
             if kept is not None and same_rows and covered and size_of([a.extent for a in kept]) == size_of(node.shape):
                 if writes_across(node, cluster, kept):
                     return "its rows are columns of what the kernel writes"
@@ -391,6 +389,11 @@ class Fuser:
         if 0 < length * len(places) <= UNROLLED and self.work[node] * len(places) <= 8 * CHEAP:
             return ""
         return reason
+
+
+def _covered(cluster: Cluster, kept: tuple[Axis, ...]) -> bool:
+    """Whether all that the cluster puts in memory has these axes, so that they can be its rows."""
+    return all(set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values())
 
 
 def _moves(node: Node) -> bool:

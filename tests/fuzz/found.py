@@ -136,6 +136,7 @@ x0 = array('u1', (7, 3, 5), 91) | v1 = x0[::-2, ::2, 0].swapaxes(0, -1); v2 = v1
 x1 = -2; x2 = array('u4', (3,), 89, 'tame', 'strided') | v1 = np.choose(x2 % 3, [x2, 3, x1]); v2 = np.choose(x2 % 3, [x2, 2**40, -1]) | v1, v2
 x0 = array('c8', (2, 1, 0), 25); x1 = array('f8', (7, 0, 3)) | v1 = np.isnan(x0); v1[np.arange(2)[::-1], np.array([0, -1], 'i8'), ...] = x0; v2 = np.ones((0, 3)); v2[np.zeros(0, 'i8')] = x1 | v1, v2
 x0 = array('?', (0, 7), 99, 'tame', 'strided') | v1 = np.diff(x0, axis=-2); v2 = np.indices((2, 3)); v2[0] += 1; v6 = v2[[0, 0, 1]].T; v9 = v6[1:-1] / (v1.any().astype('f4') + 100); v10 = layout(v9) | v9, v10
+x1 = array('f2', (4, 7), 33, 'tame', 'F') | v1 = np.add(x1, x1, dtype='f8'); v1[1:] = v1.sum(0); v8 = v1.T; v8[0] = v8.mean(0); v8.put([0, -1], 2) | v1, v8
 """
 
 
