@@ -22,7 +22,7 @@ from numfuse.compiler.trace.array import Array, fresh
 from numfuse.compiler.trace.errors import is_library, of_library, telling_the_line
 from numfuse.compiler.trace.recorder import Recorder
 from numfuse.compiler.trace.selection import Selected
-from numfuse.compiler.trace.ufuncs import as_array, broadcast_node, captured, cast
+from numfuse.compiler.trace.ufuncs import NUMPYS, as_array, broadcast_node, captured, cast
 from numfuse.compiler.types import known
 
 Maker = Callable[..., Any]
@@ -122,9 +122,7 @@ def traced_creation(recorder: Recorder, *, classes: bool = False) -> Iterator[No
 
     replaced: dict[str, Any] = {name: asking(attrgetter(name)(np), make) for name, make in MAKERS.items()}
     replaced |= {name: Indexed(getattr(np, name), make) for name, make in INDEXED.items()}
-    replaced |= {
-        name: Asking(ufunc) for name, ufunc in vars(np).items() if type(ufunc) is np.ufunc and not ufunc.signature
-    }
+    replaced |= {name: Asking(ufunc) for name, ufunc in NUMPYS.items() if not ufunc.signature}
     if classes:
         replaced["ndarray"] = Ndarray
     recorder.creates = True
