@@ -12,7 +12,7 @@ from collections.abc import Callable
 from numfuse.compiler.graph import Graph, Node, make, rewrite
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.products import blas_order
-from numfuse.passes.strides import strides_in_memory
+from numfuse.compiler.walks import strides_in_memory
 
 
 def contiguous(graph: Graph) -> Graph:

@@ -19,7 +19,7 @@ from numfuse.compiler.graph import Graph, Node, constant, make, rewrite, seen_th
 from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.ops import operator
 from numfuse.compiler.types import from_package, size_of
-from numfuse.passes.strides import strides_in_memory
+from numfuse.compiler.walks import strides_in_memory
 
 Emit = Callable[[Node], Node]
 

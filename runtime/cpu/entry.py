@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from numfuse.runtime.cpu.entry_code import PLACES, POINTERS, entry_ir
-from numfuse.runtime.cpu.launch import FAST, address_of, call_ir, callable_of, check_ir
+from numfuse.runtime.cpu.launch import FAST, address_of, call_ir, callable_of, check_ir, ready_ir, shared_ir
+from numfuse.runtime.cpu.threads import pool, share_code
 from numpy.lib.array_utils import byte_bounds
 
 ArraySpec = tuple[np.dtype, tuple[int, ...], tuple[int, ...]]
@@ -28,20 +29,37 @@ Stretch = tuple[int, int, int]
 
 @dataclass
 class Launch:
-    """A kernel over [0, count). `pointers`: for each, the number of its array and the bytes from its start; arrays are numbered from 1: arguments,
-    results, the workspace. Number 0 starts at address 0. Without an `address` it is a check: the call goes no further where a byte there is set."""
+    """A call of `code(given, 0, count, addresses)`; one that returns other than 0 ends the call. `pointers`: for each address, the number of its array and
+    the bytes from its start; arrays are numbered from 1: arguments, results, the workspace. Number 0 starts at address 0. `words`: what `given` is the
+    address of."""
 
-    address: int
+    code: int
+    given: int
     count: int
-    pointers: list[tuple[int, int]]
+    pointers: Sequence[tuple[int, int]]
+    words: Any = None
 
-    @property
-    def code(self) -> int:
-        """Where the function is that launches it."""
-        count = len(self.pointers)
-        if not self.address:
-            return address_of(f"numfuse_check_{count}", check_ir, count)
-        return address_of(f"numfuse_call_{count}", call_ir, count)
+
+def kernel(address: int, count: int, pointers: Sequence[tuple[int, int]]) -> Launch:
+    """A kernel over [0, count), on this thread."""
+    return Launch(address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers)), address, count, pointers)
+
+
+def shared_kernel(address: int, count: int, pointers: Sequence[tuple[int, int]], pieces: int) -> Launch:
+    """A kernel that runs in so many pieces on this thread and the pool's, which are to be there: see `ready`."""
+    call = address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers))
+    words = np.array([address, pieces, pool().address, share_code(), call], np.int64)
+    return Launch(address_of("numfuse_shared", shared_ir), words.ctypes.data, count, pointers, words)
+
+
+def ready() -> Launch:
+    """Ends the call where the pool's threads have not been started, as in a child of the process that did."""
+    return Launch(address_of("numfuse_ready", ready_ir), pool().address, 0, ())
+
+
+def check(flags: Sequence[tuple[int, int]]) -> Launch:
+    """Ends the call where one of these bytes is set."""
+    return Launch(address_of(f"numfuse_check_{len(flags)}", check_ir, len(flags)), 0, 0, flags)
 
 
 def entry(
@@ -75,10 +93,10 @@ def entry(
             dtype, shape, strides = spec
             words += [id(dtype), len(shape), *shape, *strides]
     for launch in launches:
-        words += [launch.code, launch.address, launch.count, len(launch.pointers)]
+        words += [launch.code, launch.given, launch.count, len(launch.pointers)]
         words += [word for pointer in launch.pointers for word in pointer]
     code = address_of("numfuse_entry", entry_ir)
-    return callable_of(code, struct.pack(f"{len(words)}q", *words), made, list(specs))
+    return callable_of(code, struct.pack(f"{len(words)}q", *words), made, list(specs), launches)
 
 
 def apart(

@@ -32,23 +32,17 @@ from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, apart, entry
+from numfuse.runtime.cpu.blas import Product, lying, product
+from numfuse.runtime.cpu.entry import ArraySpec, NumberSpec
 from numfuse.runtime.cpu.launch import launcher, shared_launcher
+from numfuse.runtime.cpu.pieces import HELD_SECONDS, byte_offsets, pieces_of, seconds_of
 from numfuse.runtime.cpu.results import allocator
-from numfuse.runtime.cpu.threads import thread_count
+from numfuse.runtime.cpu.whole_calls import whole_call
 from numfuse.runtime.library_call import library_call
 from numpy.lib.array_utils import byte_bounds
 
 Arrays = list[Any]
 Run = Callable[[Arrays], None]
-
-BYTES_PER_SECOND, FLOPS_PER_SECOND = 25e9, 20e9
-"""A cautious guess at one core, to tell kernels that are worth sharing from those that are not."""
-SHARED_SECONDS = 40e-6
-"""A kernel that takes one core less than this is not shared: waking a thread that sleeps takes about as long."""
-PIECE_SECONDS = 5e-6
-HELD_SECONDS = 20e-6
-"""A kernel that takes less than this keeps the GIL: releasing it costs more than it gives."""
 
 _loaded: dict[str, int] = {}
 
@@ -108,7 +102,11 @@ class Executable:
             if v.place == "result" and k not in program.donated
         ]
         self.workspaces: list[Arrays] = []
-        calls_numpy = bool(program.library_calls)
+        self.lying = lying(program) if any(isinstance(step, ViewStep | LibraryStep) for step in program.steps) else {}
+        made = [(step, product(step, program, self.lying)) for step in program.steps if isinstance(step, LibraryStep)]
+        self.products = {id(step): found for step, found in made if found is not None}
+        """The library calls that are calls of BLAS from machine code, by the identity of the step."""
+        calls_numpy = len(made) > len(self.products)
         self.errors = functools.partial(np.errstate, all="ignore") if calls_numpy else contextlib.nullcontext
         self.constants = {
             k: np.asarray(v.node.params["value"], order="C")
@@ -176,63 +174,10 @@ class Executable:
         return least
 
     def entry(
-        self,
-        specs: Sequence[ArraySpec | NumberSpec],
-        given: Sequence[int | np.ndarray],
-        written: Sequence[int] = (),
+        self, specs: Sequence[ArraySpec | NumberSpec], given: Sequence[int | np.ndarray], written: Sequence[int] = ()
     ) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
-        """What checks a call's arguments, and the whole call in machine code, for a program of small kernels alone. Both give NotImplemented for other
-        arguments, and where these are right the one gives (), the other the result, or a tuple of several or none, without those in the memory of arguments.
-        None in place of what there is not.
-
-        `given`: for each argument of the program, which argument of the call it is, or the array that it always is; `written`: arguments of the call that
-        are written to.
-        """
-        program = self.program
-        flags = program.flags
-        wanted, copied = program.results[: len(program.results) - len(flags)], program.copied
-        captured = [array for array in given if isinstance(array, np.ndarray)]
-        distinct = apart(specs, written, captured)
-        check = entry(specs, (), None, (), written, distinct)
-        phases = [phase for kernel in program.kernels for phase in kernel.phases]
-        alone = all(isinstance(step, (KernelStep, CheckStep)) for step in program.steps)
-        if (
-            not alone
-            or any(copied[: len(wanted)])
-            or any(pieces_of(k, p) > 1 for k in program.kernels for p in k.phases)
-        ):
-            return check, None
-        results = dict(self.fresh)
-        if any(results.pop(flag, None) is None for flag in set(flags)):
-            return check, None
-        donors = {number: given[argument] for number, argument in self.donated.items()}
-        if sorted([*results, *donors]) != sorted(wanted) or any(not isinstance(d, int) for d in donors.values()):
-            return check, None
-        order = [k for k in wanted if k in results]
-        places = {k: (1 + len(specs) + n, 0) for n, k in enumerate(order)}
-        past = 1 + len(specs) + len(results)
-        places |= {k: (past, value.number) for k, value in enumerate(program.values) if value.place == "workspace"}
-        places |= {k: (past, program.workspace + n) for n, k in enumerate(flags)}
-        fixed = self.constants | {k: source for k, source in enumerate(given) if not isinstance(source, int)}
-        places |= {k: (0, array.ctypes.data) for k, array in fixed.items()}
-        sources = {k: source for k, source in [*enumerate(given), *donors.items()] if isinstance(source, int)}
-        places |= {k: (1 + source, 0) for k, source in sources.items()}
-
-        def pointers(phase: Phase) -> list[tuple[int, int]]:
-            starts = [places[k] for k in phase.values]
-            return [(number, start + by) for (number, start), by in zip(starts, byte_offsets(phase), strict=True)]
-
-        size = program.workspace + len(flags)
-        workspace = allocator((size + 64,), np.dtype("u1")) if size else None
-        release = sum(map(seconds_of, phases)) > HELD_SECONDS
-        launches: list[Launch] = []
-        for step in program.steps:
-            if isinstance(step, CheckStep):
-                launches.append(Launch(0, 0, [places[k] for k in dict.fromkeys(step.flags)]))
-            elif isinstance(step, KernelStep):
-                for p in step.kernel.phases:
-                    launches.append(Launch(self.addresses[id(p.source)], p.extents["count"], pointers(p)))
-        return check, entry(specs, [results[k] for k in order], workspace, launches, written, distinct, release)
+        """As `whole_call` makes it."""
+        return whole_call(self, specs, given, written)
 
     def _take_workspace(self) -> Arrays:
         """The list of the program's values, intermediates in place; each call that runs at the same time has its own."""
@@ -268,7 +213,8 @@ class Executable:
             return [view_run(step)]
         if isinstance(step, CheckStep):
             return [check_run(step)]
-        return [library_run(step)]
+        found = self.products.get(id(step))
+        return [library_run(step) if found is None else product_run(found)]
 
 
 def copy_as_it_lies(array: Any) -> Any:
@@ -278,30 +224,6 @@ def copy_as_it_lies(array: Any) -> Any:
     low, high = byte_bounds(array)
     memory = np.ctypeslib.as_array((ctypes.c_uint8 * (high - low)).from_address(low)).copy()
     return np.ndarray(array.shape, array.dtype, memory, array.ctypes.data - low, array.strides)
-
-
-def seconds_of(phase: Phase) -> float:
-    """About how long one core takes."""
-    return max(phase.nbytes / BYTES_PER_SECOND, phase.flops / FLOPS_PER_SECOND)
-
-
-def byte_offsets(phase: Phase) -> list[int]:
-    """Where each of the kernel's pointers starts in its array."""
-    return [
-        start * parameter.dtype.itemsize
-        for start, parameter in zip(phase.offsets, phase.source.parameters, strict=True)
-        if parameter.dtype is not None
-    ]
-
-
-def pieces_of(kernel: LoweredKernel, phase: Phase) -> int:
-    """In how many pieces a phase runs: one, on this thread, or more, on all threads."""
-    count, seconds, each = phase.extents["count"], seconds_of(phase), kernel.schedule.pieces
-    alone = seconds < SHARED_SECONDS if each is None else not each
-    if alone or count == 1 or thread_count() == 1:
-        return 1
-    most = int(seconds / PIECE_SECONDS) if each is None else count
-    return max(2, min(count, (each or 4) * thread_count(), most))
 
 
 def phase_run(kernel: LoweredKernel, phase: Phase, address: int) -> Run:
@@ -406,6 +328,11 @@ def view_run(step: ViewStep) -> Run:
         values[place] = reference(values[source], **params)
 
     return run
+
+
+def product_run(made: Product) -> Run:
+    call = launcher(made.address, (0, 0, 0, 0), 0, made.count, seconds_of(made) > HELD_SECONDS)
+    return with_values(functools.partial(call, made.words), made.values)
 
 
 def library_run(step: LibraryStep) -> Run:

@@ -170,6 +170,28 @@ def check_ir(name: str, flags: int) -> str:
     return "\n".join([*lines, f"  ret i64 %found{flags}", "}"])
 
 
+def shared_ir(name: str) -> str:
+    """LLVM IR of a function like `call_ir`'s for a kernel that the threads share: its first argument points to kernel, pieces, pool, share, and call."""
+    lines = [f"define i64 @{name}(ptr %words, i64 %lo, i64 %hi, ptr %addresses) {{"]
+    for place, (field, kind) in enumerate(
+        {"kernel": "ptr", "pieces": "i64", "pool": "ptr", "share": "ptr", "call": "ptr"}.items()
+    ):
+        lines += [
+            f"  %{field}_at = getelementptr i64, ptr %words, i64 {place}",
+            f"  %{field} = load {kind}, ptr %{field}_at",
+        ]
+    lines += ["  call void %share(ptr %pool, ptr %call, ptr %kernel, i64 %hi, i64 %pieces, ptr %addresses)"]
+    return "\n".join([*lines, "  ret i64 0", "}"])
+
+
+def ready_ir(name: str) -> str:
+    """LLVM IR of a function like `call_ir`'s, whose first argument is the pool; it returns 1 where no threads have been started."""
+    lines = [f"define i64 @{name}(ptr %pool, i64 %lo, i64 %hi, ptr %addresses) {{"]
+    lines += [f"  %helpers_at = getelementptr i8, ptr %pool, i64 {HELPERS}", "  %helpers = load i64, ptr %helpers_at"]
+    lines += ["  %none = icmp eq i64 %helpers, 0", "  %stop = zext i1 %none to i64", "  ret i64 %stop", "}"]
+    return "\n".join(lines)
+
+
 def _sharing_ir(name: str, arrays: int) -> str:
     """LLVM IR of `shared_launcher`: the words of `self` are kernel, count, pieces, pool, share, call, start, then each offset."""
     lines = [

@@ -109,7 +109,7 @@ def test_a_captured_array_is_read_at_each_call() -> None:
 
 def test_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was allocated before the failure is given back."""
-    from numfuse.runtime.cpu.entry import Launch, entry
+    from numfuse.runtime.cpu.entry import check, entry
 
     made: list[Any] = []
 
@@ -120,7 +120,7 @@ def test_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise MemoryError("none left")
 
-    call = entry([], [allocate, allocate, fails], None, [Launch(0, 0, [])])
+    call = entry([], [allocate, allocate, fails], None, [check([])])
     if call is None:
         pytest.skip("no machine code for calls here")
     with pytest.raises(MemoryError, match="none left"):

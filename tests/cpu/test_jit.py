@@ -332,12 +332,12 @@ def test_calls_from_several_threads() -> None:
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from numfuse.runtime.cpu import executable
+    from numfuse.runtime.cpu import pieces
 
     x = np.random.default_rng(0).random(1_000_000).astype("f4")
     results = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(executable, "thread_count", lambda threads=threads: threads)
+        monkeypatch.setattr(pieces, "thread_count", lambda threads=threads: threads)
         results.append(nf.jit(lambda x: (x * x).sum())(x))
     assert results[0] == results[1] == results[2]
 

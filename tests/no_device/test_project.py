@@ -25,12 +25,20 @@ ALLOWED = {
     "numfuse.compiler.index": {"numfuse.compiler.types", "numfuse.compiler.layouts"},
     "numfuse.compiler.ops": {"numfuse.compiler.types", "numfuse.compiler.index"},
     "numfuse.compiler.graph": {"numfuse.compiler.types", "numfuse.compiler.ops"},
+    "numfuse.compiler.walks": {
+        "numfuse.compiler.types",
+        "numfuse.compiler.layouts",
+        "numfuse.compiler.index",
+        "numfuse.compiler.ops",
+        "numfuse.compiler.graph",
+    },
     "numfuse.passes": {
         "numfuse.compiler.types",
         "numfuse.compiler.layouts",
         "numfuse.compiler.index",
         "numfuse.compiler.ops",
         "numfuse.compiler.graph",
+        "numfuse.compiler.walks",
     },
     "numfuse.compiler.trace": {
         "numfuse.compiler.types",
