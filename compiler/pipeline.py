@@ -35,7 +35,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
     ("associate", lambda graph, target, given: dead(associate(graph, target.fastmath))),
-    ("products", lambda graph, target, given: products(graph)),
+    ("products", lambda graph, target, given: products(graph, target.product_call)),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns, target.repeats)),

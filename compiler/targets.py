@@ -53,6 +53,8 @@ class Target:
     """Whether it copies arrays whatever their strides; if not, kernels do."""
     in_order: bool = False
     """Whether the loops of one row run in order, so that values can be written at places that are computed, some of them twice."""
+    product_call: int = 1 << 15
+    """Multiplications that take a kernel about as long as a call of the library's matrix product takes to begin."""
     fastmath: bool = False
     """Whether the caller lets floating-point arithmetic be reordered."""
 
@@ -181,6 +183,7 @@ CPU = Target(
     finish=finish_on_cpu,
     takes_arrays=True,
     in_order=True,
+    product_call=1 << 10,
 )
 
 

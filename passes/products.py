@@ -6,7 +6,7 @@
     (b, n, k) @ (k, m)       of many matrices and one: one product of all rows, (b * n, k) @ (k, m), which BLAS is called for once
     (n, k) @ (k, 1)          of a matrix in rows that is small, or of integers, or computed for it alone, and of a vector: sum(left * right)
 
-A call of BLAS costs more than a small product, and NumPy has one for each of many; the sums take their terms in the order of k, and are exact for integers.
+A call of BLAS costs more than a small product; the sums take their terms in the order of k, and are exact for integers.
 """
 
 from __future__ import annotations
@@ -34,21 +34,18 @@ MANY = 32
 NARROW = 16
 """Elements of a matrix that a long one is multiplied with in a kernel, where that saves reading the product again."""
 
-CACHED = 1 << 20
-"""Bytes of a matrix that a vector is multiplied with in a kernel, at most: BLAS gains less than its call takes while they are in the cache."""
-MEDIUM = 1 << 15
-"""Multiplications up to which a kernel's sum is faster than a call of BLAS; NumPy itself calls it for one after another of many matrices."""
 OF_MANY = 1 << 9
-"""The same for each of many matrices."""
-FEW = 1 << 17
-"""Multiplications of rows and one matrix, up to which a kernel is faster than a call of BLAS."""
+"""Multiplications up to which a kernel's sum is faster, for each of many matrices."""
+WITH_VECTOR = 4
+"""How many times as long a product with a vector may be as others, for a kernel to do it: it reads each number once."""
 DOWN = 1 << 15
-"""Elements of such a matrix whose columns are summed, at most, where the columns are long."""
+"""Elements of a matrix whose columns are summed, at most, where the columns are long."""
 TALL = 8
 """How many times longer than the rows such columns are, at least."""
 
 
-def products(graph: Graph) -> Graph:
+def products(graph: Graph, call: int = 1 << 15) -> Graph:
+    """`call`: multiplications up to which a kernel's sum is faster than a call of BLAS."""
     if not any(node.op == "matmul" for node in graph.nodes):
         return graph
     readers = Counter(
@@ -68,11 +65,11 @@ def products(graph: Graph) -> Graph:
             return node
         if _is_written_out(original, readers, beside):
             return _written_out(node, emit)
-        if _is_sum(original):
+        if _is_sum(original, call):
             return _summed(node, emit)
-        if _is_of_many_rows(original):
+        if _is_of_many_rows(original, call):
             return _of_all_rows(node, emit)
-        return _with_vector(node, emit) if _is_with_vector(original, readers) else node
+        return _with_vector(node, emit) if _is_with_vector(original, readers, call) else node
 
     return rewrite(graph, rule)
 
@@ -118,14 +115,14 @@ def _written_out(node: Node, emit: Emit) -> Node:
     return make("astype", (total,), node.where, dtype=node.dtype) if half else total
 
 
-def _is_sum(node: Node) -> bool:
+def _is_sum(node: Node, call: int) -> bool:
     left, right = node.inputs
     (n, k), m = left.shape[-2:], right.shape[-1]
     if 1 in (n, m) or node.dtype.kind not in "iuf" or node.dtype.char == "e":
         return False
     if node.dtype.kind != "f":  # NumPy has no BLAS for integers
         return True
-    return size_of(node.shape) * k <= MEDIUM or (len(right.shape) > 2 and n * k * m <= OF_MANY)
+    return size_of(node.shape) * k <= call or (len(right.shape) > 2 and n * k * m <= OF_MANY)
 
 
 def _summed(node: Node, emit: Emit) -> Node:
@@ -139,7 +136,7 @@ def _summed(node: Node, emit: Emit) -> Node:
     return make("sum", (product,), node.where, axis=(len(product.shape) - 1,))
 
 
-def _is_of_many_rows(node: Node) -> bool:
+def _is_of_many_rows(node: Node, call: int) -> bool:
     """Whether the left operand is several matrices that lie one after another, and the right one matrix."""
     left, right = node.inputs
     n, m = node.shape[-2:]
@@ -151,7 +148,7 @@ def _is_of_many_rows(node: Node) -> bool:
         or node.dtype.char == "e"
     ):
         return False
-    if n == 1 and size_of(left.shape) * m <= FEW:
+    if n == 1 and size_of(left.shape) * m <= WITH_VECTOR * call:
         return False
     strides = strides_in_memory(left)
     whole = zip(left.shape, strides or (), strides_of(left.shape), strict=False)
@@ -165,7 +162,7 @@ def _of_all_rows(node: Node, emit: Emit) -> Node:
     return make("reshape", (product,), node.where, shape=node.shape)
 
 
-def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
+def _is_with_vector(node: Node, readers: Counter[Node], call: int) -> bool:
     """Long columns that are summed down the memory of a matrix are BLAS's: it is faster even where the matrix has to be put in memory for it."""
     n, m = node.shape[-2:]
     if 1 not in (n, m) or node.dtype.char in "?e":
@@ -176,11 +173,15 @@ def _is_with_vector(node: Node, readers: Counter[Node]) -> bool:
     strides = strides_in_memory(matrix)
     if strides is None:
         return False
-    cached = node.dtype.kind in "iuf" and size_of(matrix.shape) * matrix.dtype.itemsize <= CACHED
-    if strides[summed] != 1:  # columns, which lie side by side
-        columns, size = max(n, m), size_of(matrix.shape)
-        return cached and strides[summed] == columns and (size <= DOWN or size <= TALL * columns * columns)
-    return cached or node.dtype.kind in "iu" or _is_computed(matrix, readers)  # NumPy has no BLAS for integers
+    side_by_side, columns, size = strides[summed] != 1, max(n, m), size_of(matrix.shape)
+    if side_by_side and strides[summed] != columns:
+        return False
+    if node.dtype.kind in "iu":  # NumPy has no BLAS for them
+        return True
+    short = node.dtype.kind == "f" and size <= WITH_VECTOR * call
+    if side_by_side:
+        return short and (size <= DOWN or size <= TALL * columns * columns)
+    return short or _is_computed(matrix, readers)
 
 
 def _with_vector(node: Node, emit: Emit) -> Node:

@@ -98,7 +98,7 @@ def test_measuring_draws_from_no_generator(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("function", [lambda x, v: (x * v[:, None]).sum(0), lambda x, v: v @ x])
 def test_columns_are_added_side_by_side(function: Any) -> None:
     """A vector that all columns read alike does not make them lie apart."""
-    x, v = np.random.default_rng(0).standard_normal((120, 50)), np.arange(120.0)
+    x, v = np.random.default_rng(0).standard_normal((80, 50)), np.arange(80.0)
     jitted = nf.jit(function, target="cpu")
     assert "for lane in range" in jitted.lower(x, v).kernels[0].code
     np.testing.assert_allclose(jitted(x, v), function(x, v), rtol=1e-12)

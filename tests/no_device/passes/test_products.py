@@ -68,7 +68,8 @@ def test_many_matrices_times_one_are_one_product() -> None:
         """,
     )
     assert ops(lambda x, y: x[:, ::2] @ y, nf.spec("f8", 50, 30, 20), nf.spec("f8", 20, 40)) == ["matmul"]
-    assert ops(lambda x, y: x[:, :1] @ y, nf.spec("f8", 50, 1, 20), nf.spec("f8", 20, 40)) == ["kernel"]
+    assert ops(lambda x, y: x[:, :1] @ y, nf.spec("f8", 50, 1, 20), nf.spec("f8", 20, 40)) == ["matmul"]
+    assert ops(lambda x, y: x[:, :1] @ y, nf.spec("f8", 8, 1, 20), nf.spec("f8", 20, 24)) == ["kernel"]
 
 
 @pytest.mark.parametrize(
