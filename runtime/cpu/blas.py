@@ -77,27 +77,27 @@ def lying(program: Program) -> dict[int, Lying]:
     return found
 
 
-def product(step: LibraryStep, program: Program, found: Mapping[int, Lying]) -> Product | None:
+def product(step: LibraryStep, found: Mapping[int, Lying]) -> Product | None:
     """The product that the step is, if one call of BLAS does it, or one for each of matrices that lie one after another with equal steps."""
-    node, numbers = step.node, [*step.inputs, *step.outputs]
+    node = step.node
+    numbers = [number for number in (*step.inputs, *step.outputs) if number is not None and number in found]
     letter = LETTERS.get(node.dtype.char)
-    if node.op != "matmul" or letter is None or any(number not in found for number in numbers):
+    if node.op != "matmul" or letter is None or len(numbers) != 3:
         return None
-    shapes = [*[source.shape for source in node.inputs], node.shape]
-    places = [found[number] for number in numbers if number is not None]
+    shapes, places = [*[source.shape for source in node.inputs], node.shape], [found[number] for number in numbers]
     described = _vector(shapes, places) or _matrices(shapes, places)
-    steps = [_step(shape, place.strides, node.shape) for shape, place in zip(shapes, places, strict=True)]
-    if not _is_apart(shapes, places, node.dtype.itemsize) or described is None or None in steps:
+    found_steps = [_step(shape, place.strides, node.shape) for shape, place in zip(shapes, places, strict=True)]
+    steps = [step * node.dtype.itemsize for step in found_steps if step is not None]
+    if described is None or len(steps) != 3 or not _is_apart(shapes, places, node.dtype.itemsize):
         return None
     name, order, words = described
     routine = _routine(letter + name)
     if routine is None:
         return None
-    moved = [steps[k] * node.dtype.itemsize for k in order]
     count, ((n, k), m) = size_of(node.shape[:-2]), (shapes[0][-2:], shapes[1][-1])
     return Product(
         address_of(f"numfuse_{letter}{name}", _ir, letter, SIGNATURES[name]),
-        np.array([routine, *moved, *words], np.int64),
+        np.array([routine, *[steps[place] for place in order], *words], np.int64),
         (numbers[order[0]], numbers[order[1]], numbers[2]),
         count,
         sum(size_of(shape) for shape in shapes) * node.dtype.itemsize,

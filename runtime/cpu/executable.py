@@ -103,7 +103,7 @@ class Executable:
         ]
         self.workspaces: list[Arrays] = []
         self.lying = lying(program) if any(isinstance(step, ViewStep | LibraryStep) for step in program.steps) else {}
-        made = [(step, product(step, program, self.lying)) for step in program.steps if isinstance(step, LibraryStep)]
+        made = [(step, product(step, self.lying)) for step in program.steps if isinstance(step, LibraryStep)]
         self.products = {id(step): found for step, found in made if found is not None}
         """The library calls that are calls of BLAS from machine code, by the identity of the step."""
         calls_numpy = len(made) > len(self.products)

@@ -42,7 +42,8 @@ def whole_call(
     distinct = apart(specs, written, [array for array in given if isinstance(array, np.ndarray)])
     checked = entry(specs, (), None, (), written, distinct)
     steps = [step for step in program.steps if isinstance(step, LibraryStep)]
-    seconds = sum(map(seconds_of, [*[p for k in program.kernels for p in k.phases], *executable.products.values()]))
+    seconds = sum(seconds_of(phase) for kernel in program.kernels for phase in kernel.phases)
+    seconds += sum(seconds_of(call) for call in executable.products.values())
     views = [step.output for step in program.steps if isinstance(step, ViewStep)]
     size = program.workspace + len(flags)
     if (
