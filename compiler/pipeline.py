@@ -21,6 +21,7 @@ from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
 from numfuse.passes.online import online
 from numfuse.passes.products import products
+from numfuse.passes.scan import scan
 from numfuse.passes.scatter import scatter
 from numfuse.passes.simplify import simplify
 from numfuse.passes.split import split
@@ -42,6 +43,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given, target.in_order)),
     ("scatter", lambda graph, target, given: scatter(graph, target.in_order)),
+    ("scan", lambda graph, target, given: scan(graph, target.in_order)),
     ("join", lambda graph, target, given: join(graph)),
     ("contiguous", lambda graph, target, given: graph if target.strided_copies else dead(contiguous(graph))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),

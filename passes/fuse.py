@@ -169,6 +169,8 @@ class Fuser:
         self.overwritten[base] = home
         self.in_memory.setdefault(base)
         self.readers.setdefault(base, []).append(home)
+        if node.op == "scan":  # its loop, and those within, run in order
+            home.rows = tuple([axis for part in index[: node.params["axis"]] for axis in part.axes])
         self._demand(value, home, index, frozenset(home.axes))
         for place, at in zip(places, put_at(node, index)[0] if places else (), strict=True):
             home.rows = () if place.shape else home.rows

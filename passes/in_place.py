@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from numfuse.compiler.graph import Graph, Node, make, seen_through
 from numfuse.compiler.index import Axis, Element, Index, axis_index
 from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import gathered, put_at
+from numfuse.compiler.ops.gather import gathered, put_at, written_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 from numfuse.passes.costs import in_kernels
@@ -186,10 +186,7 @@ class Writes:
 
 def region(node: Node, index: Indices) -> Indices:
     """Where in its first operand a write in place puts the element of its second at `index`."""
-    if node.op == "put":
-        return _put_region(node, index)
-    places = zip(index, node.params["start"], node.params["step"], strict=True)
-    return tuple([part * step + start for part, start, step in places])
+    return _put_region(node, index) if node.op == "put" else written_at(node, index)
 
 
 def _put_region(node: Node, index: Indices) -> Indices:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numfuse.compiler.graph import Graph, Node, make, rewrite
+from numfuse.compiler.graph import Graph, Node, constant, make, rewrite
 from numfuse.compiler.ops import operator
 from numfuse.passes.costs import in_kernels
 
@@ -34,12 +34,16 @@ def storable(node: Node) -> bool:
     combine = node.params["combine"]
     if not combine:
         return True
-    if base.dtype != value.dtype or base.dtype.kind == "b":
+    return base.dtype == value.dtype and joins(combine, base.dtype)
+
+
+def joins(combine: str, dtype: np.dtype) -> bool:
+    """Whether a kernel can join two elements of the dtype by an operator, and the result is of that dtype again."""
+    if dtype.kind == "b" or operator(combine).kind != "elementwise" or getattr(np, combine).nin != 2:
         return False
-    if operator(combine).kind != "elementwise" or getattr(np, combine).nin != 2:
-        return False
-    joined = make(combine, (base, base))
-    return joined.dtype == base.dtype and in_kernels(joined)
+    element = constant(dtype.type(0))
+    joined = make(combine, (element, element))
+    return joined.dtype == dtype and in_kernels(joined)
 
 
 def _copied(node: Node, emit: Callable[[Node], Node]) -> Node:

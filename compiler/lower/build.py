@@ -10,7 +10,7 @@ from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import ZERO, Axis, Case, Index, axis_index, flatten
 from numfuse.compiler.kernel import Accumulator, Buffer, Choose, Kernel, Loop, Scope, Store, Value
 from numfuse.compiler.ops import operator
-from numfuse.compiler.ops.gather import gathered, put_at
+from numfuse.compiler.ops.gather import gathered, written_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import size_of
 
@@ -203,11 +203,12 @@ class Builder:
     def _store(self, node: Node, index: Indices, buffer: Buffer | None, scope: Scope) -> None:
         assert buffer is not None
         value = self._pull(node, index, scope)
-        put = self.body.outputs[0] if self.body.outputs[0].op == "put" else None
-        offset = flatten(index if put is None else put_at(put, index)[1], buffer.strides) + buffer.first
+        put = self.body.outputs[0] if self.body.outputs[0].op in ("put", "scan") else None
+        offset = flatten(index if put is None else written_at(put, index), buffer.strides) + buffer.first
         args = self._elements([offset], scope)
         if put is not None and put.params["combine"]:
-            old = Value("load", node.dtype, scope, self._elements([offset], scope), put, buffer, offset)
+            before = offset - (buffer.strides[put.params["axis"]] if put.op == "scan" else 0)
+            old = Value("load", node.dtype, scope, self._elements([before], scope), put, buffer, before)
             joined = Node(put.params["combine"], (node, node), {}, (), node.dtype, put.where)
             value = Value("apply", node.dtype, scope, (old.used_in(scope), value.used_in(scope)), joined)
             self._place(old, scope)

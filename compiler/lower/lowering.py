@@ -243,7 +243,7 @@ class Lowering:
     def _slice_of(self, base: Node, store: Node) -> Buffer:
         """The part of an array's memory that a write in place is for. Its first element is found by `Kernel.rebase`."""
         whole = self._buffer(store.inputs[0], self.number[base])
-        if store.op == "put":
+        if store.op in ("put", "scan"):
             return Buffer("out", whole.dtype, whole.shape, whole.strides, output=True, aligned=whole.aligned)
         start, step = store.params["start"], store.params["step"]
         strides = tuple([stride * by for stride, by in zip(whole.strides, step, strict=True)])

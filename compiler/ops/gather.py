@@ -3,6 +3,8 @@
 `scatter` is an array with values at such places, in their order: of those that are meant for one element the last stays, or each is combined with
 what stands there. `put` means the same, and writes into the memory of its first operand.
 
+`scan` writes too: along an axis, each element of the value is joined with what stands before its place, which is one further than its own.
+
 `gather` takes an array and one array of places for each of its `axes`. Its places lie within the array: `wrap_index`, which the trace
 puts before it, counts negative ones from the end and keeps the others inside (a check of its own raises IndexError). In a kernel
 such a place is an `Element`, a part of an index like any other, so that views and cheap operators between the array and the reader fuse.
@@ -75,6 +77,16 @@ def put_at(node: Node, index: Indices) -> tuple[list[Indices], Indices]:
     return _inside(base.shape, places, node.params, index)
 
 
+def written_at(node: Node, index: Indices) -> Indices:
+    """Where a write in place puts the element of its value at `index`, in its first operand."""
+    if node.op == "put":
+        return put_at(node, index)[1]
+    if node.op == "scan":
+        return tuple([part + (axis == node.params["axis"]) for axis, part in enumerate(index)])
+    places = zip(index, node.params["start"], node.params["step"], strict=True)
+    return tuple([part * step + start for part, start, step in places])
+
+
 def _inside(shape: Shape, places: Sequence[Node], params: Params, index: Indices) -> tuple[list[Indices], Indices]:
     axes, at = params["axes"], params["at"]
     ndim = len(index) - len(shape) + len(axes)
@@ -134,10 +146,24 @@ def reference_scatter(base: Any, value: Any, *places: Any, axes: Shape, at: int,
     return result
 
 
+def infer_scan(operands: Sequence[Spec], params: Params) -> tuple[Shape, np.dtype]:
+    base, value = operands
+    rest = tuple([n - (a == params["axis"]) for a, n in enumerate(base.shape)])
+    if value.shape != rest or value.dtype != base.dtype:
+        raise TypeError(f"scan takes a value of shape {rest} and dtype {base.dtype}")
+    return base.shape, base.dtype
+
+
+def reference_scan(base: Any, value: Any, axis: int, combine: str) -> Any:
+    first = np.take(base, [0], axis)
+    return getattr(np, combine).accumulate(np.concatenate([first, value], axis), axis=axis, dtype=base.dtype)
+
+
 ROWS = [
     Operator(name="scatter", kind="library", reference=reference_scatter, infer=infer_scatter, cost=4),
     Operator(name="put", kind="store", reference=reference_scatter, infer=infer_scatter, cost=4),
     Operator(name="gather", kind="gather", reference=reference_gather, infer=infer_gather, cost=4),
+    Operator(name="scan", kind="store", reference=reference_scan, infer=infer_scan, cost=4),
     Operator(
         name="wrap_index",
         kind="elementwise",

@@ -25,10 +25,15 @@ def _tuple(made: Any) -> tuple[Any, ...]:
 
 def row(name: str, function: Callable[..., Any], results: Results) -> Operator:
     """A library row; `function(*operands, **params)` returns an array, or a tuple of them."""
+
+    def reference(*operands: Any, **params: Any) -> Any:
+        made = function(*operands, **params)
+        return made if type(made) is np.ndarray else together(_tuple(made))
+
     return Operator(
         name=name,
         kind="library",
-        reference=lambda *operands, **params: together(_tuple(function(*operands, **params))),
+        reference=reference,
         infer=infer_results(results),
         results=results,
         cost=20,

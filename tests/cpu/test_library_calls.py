@@ -14,7 +14,7 @@ X = np.random.default_rng(0).random(1000)
 
 
 def test_what_numpy_makes_is_the_result() -> None:
-    compiled = nf.jit(lambda x: np.cumsum(x)).lower(X, target="cpu").compile()
+    compiled = nf.jit(lambda x: np.sort(x)).lower(X, target="cpu").compile()
     assert compiled.memory_analysis() == {
         "arguments": X.nbytes,
         "results": 0,
@@ -24,17 +24,17 @@ def test_what_numpy_makes_is_the_result() -> None:
         "donated": 0,
         "peak": 2 * X.nbytes,
     }
-    assert np.array_equal(compiled(X), np.cumsum(X))
+    assert np.array_equal(compiled(X), np.sort(X))
 
 
 def test_a_kernel_writes_into_what_numpy_made_for_it_alone() -> None:
-    compiled = nf.jit(lambda x: np.cumsum(x) + 1).lower(X, target="cpu").compile()
+    compiled = nf.jit(lambda x: np.sort(x) + 1).lower(X, target="cpu").compile()
     assert compiled.memory_analysis()["donated"] == X.nbytes
     first, second = compiled(X), compiled(X)
-    assert np.array_equal(first, np.cumsum(X) + 1) and not np.shares_memory(first, second)
+    assert np.array_equal(first, np.sort(X) + 1) and not np.shares_memory(first, second)
 
     def read_again(x):
-        total = np.cumsum(x)
+        total = np.sort(x)
         return total + 1, total[::-1] * 2
 
     for got, wanted in zip(nf.jit(read_again, target="cpu")(X), read_again(X), strict=True):
@@ -49,7 +49,7 @@ def test_what_is_an_operand_is_copied() -> None:
 
 def test_other_orders_are_copied() -> None:
     x = np.asfortranarray(X.reshape(20, 50))
-    for function in (lambda x: np.sort(x, axis=0), lambda x: np.sort(x, axis=0)[1:] * 2, lambda x: np.cumsum(x, 0).T):
+    for function in (lambda x: np.sort(x, axis=0), lambda x: np.sort(x, axis=0)[1:] * 2, lambda x: np.sort(x, 0).T):
         got = nf.jit(function, target="cpu")(x)
         assert np.array_equal(got, function(x))
     assert nf.jit(lambda x: np.sort(x, axis=0), target="cpu")(x).flags.c_contiguous

@@ -175,7 +175,7 @@ LINEAR = (
         lambda rng, size: (rng.random(size), 0.1 * rng.standard_normal(size)),
         (50,),
         (100_000,),
-        12,
+        13,
     ),
     Program("correlation by columns", correlation, lambda rng, size: (rng.random(size),), (20, 9), (1000, 60), 8),
 )
