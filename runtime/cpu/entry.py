@@ -30,8 +30,8 @@ Stretch = tuple[int, int, int]
 @dataclass
 class Launch:
     """A call of `code(given, 0, count, addresses)`; one that returns other than 0 ends the call. `pointers`: for each address, the number of its array and
-    the bytes from its start; arrays are numbered from 1: arguments, results, the workspace. Number 0 starts at address 0. `words`: what `given` is the
-    address of."""
+    the bytes from its start; arrays are numbered from 1: arguments, results, the workspace. Number 0 starts at address 0. `words`: what is read at
+    one of these addresses, and has to stay."""
 
     code: int
     given: int
@@ -40,9 +40,9 @@ class Launch:
     words: Any = None
 
 
-def kernel(address: int, count: int, pointers: Sequence[tuple[int, int]]) -> Launch:
+def kernel(address: int, count: int, pointers: Sequence[tuple[int, int]], words: Any = None) -> Launch:
     """A kernel over [0, count), on this thread."""
-    return Launch(address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers)), address, count, pointers)
+    return Launch(address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers)), address, count, pointers, words)
 
 
 def shared_kernel(address: int, count: int, pointers: Sequence[tuple[int, int]], pieces: int) -> Launch:

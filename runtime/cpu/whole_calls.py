@@ -109,12 +109,8 @@ def _launches(executable: Executable, program: Program, places: dict[int, Place]
             launches.append(check([places[k] for k in dict.fromkeys(step.flags)]))
         elif isinstance(step, KernelStep):
             for p in step.kernel.phases:
-                address, count, pieces = (
-                    executable.addresses[id(p.source)],
-                    p.extents["count"],
-                    pieces_of(step.kernel, p),
-                )
-                given = pointers(p.values, byte_offsets(p))
+                address, count = executable.addresses[id(p.source)], p.extents["count"]
+                given, pieces = pointers(p.values, byte_offsets(p)), pieces_of(step.kernel, p)
                 shares |= pieces > 1
                 launches.append(
                     kernel(address, count, given) if pieces == 1 else shared_kernel(address, count, given, pieces)
@@ -122,5 +118,5 @@ def _launches(executable: Executable, program: Program, places: dict[int, Place]
         elif isinstance(step, LibraryStep):
             call = executable.products[id(step)]
             given = [(0, call.words.ctypes.data), *pointers(call.values, (0, 0, 0))]
-            launches.append(kernel(call.address, call.count, given))
+            launches.append(kernel(call.address, call.count, given, call.words))
     return [ready(), *launches] if shares else launches

@@ -78,6 +78,17 @@ def test_it_is_called_from_machine_code(function: Callable[..., Any]) -> None:
     np.testing.assert_allclose(executable([a, b])[0].ravel()[:5], np.ravel(function(a, b))[:5], rtol=1e-9)
 
 
+def test_another_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where NumPy's routines are not found, the product is NumPy's call."""
+    monkeypatch.setattr(blas, "_routine", lambda name: None)
+    a, b = array(200, 200), array(200, 200)
+    jitted = nf.jit(lambda a, b: np.tanh(a @ b) @ b[:, 0], target="cpu")
+    assert not executable_of(jitted, a, b).products
+    for _ in range(3):
+        np.testing.assert_array_equal(jitted(a, b), jitted(a.copy(), b))
+        np.testing.assert_allclose(jitted(a, b), np.tanh(a @ b) @ b[:, 0], rtol=1e-9)
+
+
 def test_the_same_sums_as_numpys() -> None:
     """The same routine gives the same bits."""
     if blas._routine("dgemm") is None:
