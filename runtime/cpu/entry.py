@@ -95,8 +95,11 @@ def entry(
     for launch in launches:
         words += [launch.code, launch.given, launch.count, len(launch.pointers)]
         words += [word for pointer in launch.pointers for word in pointer]
-    code = address_of("numfuse_entry", entry_ir)
-    return callable_of(code, struct.pack(f"{len(words)}q", *words), made, list(specs), launches)
+    code, kept = (
+        address_of("numfuse_entry", entry_ir),
+        [launch.words for launch in launches if launch.words is not None],
+    )
+    return callable_of(code, struct.pack(f"{len(words)}q", *words), made, list(specs), kept)
 
 
 def apart(
