@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numfuse.compiler import targets
 from numfuse.passes import products
 from numfuse.runtime.cuda import blas
 from numfuse.runtime.cuda.array import DeviceArray
@@ -22,9 +24,9 @@ def cublas(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCublas]:
     gpu = FakeGpu()
     made = FakeCublas(gpu)
     monkeypatch.setattr(blas, "_load", lambda: made)
-    for limit in ("SMALL", "MEDIUM", "OF_MANY", "CACHED"):
-        # small products are cuBLAS's here too: the simulator takes long for large ones
+    for limit in ("SMALL", "OF_MANY"):  # small products are cuBLAS's here too: the simulator takes long for large ones
         monkeypatch.setattr(products, limit, -1)
+    monkeypatch.setattr(targets, "CUDA", replace(targets.CUDA, product_call=-1))
     with stand_in(monkeypatch, gpu):
         yield made
 
