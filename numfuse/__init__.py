@@ -19,6 +19,7 @@ from numfuse.compiler.staged import Traced
 from numfuse.compiler.text import GraphSyntaxError
 from numfuse.compiler.trace.errors import TracedValueError, TraceError, UnsupportedFunction
 from numfuse.compiler.types import Spec, UnsupportedDtype, parse_spec, spec
+from numfuse.declared import unique
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "jit",
     "parse_spec",
     "spec",
+    "unique",
 ]
 
 

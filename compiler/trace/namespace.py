@@ -228,7 +228,8 @@ def may_share_memory(recorder: Recorder, a: Any, b: Any, max_work: Any = None) -
 
 
 SHAPED_BY_VALUES = {
-    **dict.fromkeys((np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), "np.bincount with minlength="),
+    **dict.fromkeys((np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
+                    "numfuse.unique(x, size), or np.bincount with minlength="),
     **dict.fromkeys((np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d), "np.isin"),
     np.trim_zeros: "a slice", np.roots: "np.linalg.eigvals of the companion matrix", np.poly: "np.vander",
     np.polymul: "np.convolve", np.polydiv: "np.polyval",
