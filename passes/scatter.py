@@ -42,7 +42,10 @@ def joins(combine: str, dtype: np.dtype) -> bool:
     if dtype.kind == "b" or operator(combine).kind != "elementwise" or getattr(np, combine).nin != 2:
         return False
     element = constant(dtype.type(0))
-    joined = make(combine, (element, element))
+    try:
+        joined = make(combine, (element, element))
+    except TypeError:  # it casts its operands first, as `divide` does integers
+        return False
     return joined.dtype == dtype and in_kernels(joined)
 
 

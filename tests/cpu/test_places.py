@@ -102,3 +102,31 @@ def test_overlapping_arguments() -> None:
         written(memory[2:], i, memory[4:8])
         written.function(other[2:], i, other[4:8])
         np.testing.assert_array_equal(memory, other)
+
+
+JOINING = {u.__name__: u for u in vars(np).values() if isinstance(u, np.ufunc) and u.nin == 2 and not u.signature}
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f8"])
+@pytest.mark.parametrize("name", sorted(JOINING))
+def test_every_ufunc_joins_as_numpys_does(name: str, dtype: str) -> None:
+    """At places, and along an axis; what NumPy refuses is refused. Integers that a ufunc casts to floats go back into the array of integers."""
+    ufunc, a, i = JOINING[name], np.arange(1, 6).astype(dtype), np.array([0, 1, 0, 4])
+    v = np.array([2, 1, 3, 2]).astype(dtype)
+
+    def at(a, i, v):
+        ufunc.at(a, i, v)
+        return a
+
+    for function, arguments in ((at, (a, i, v)), (lambda a: ufunc.accumulate(a), (a,))):
+        jitted = nf.jit(function, target="cpu")
+        for _ in range(2):
+            try:
+                wanted = function(*[one.copy() for one in arguments])
+            except (TypeError, ValueError):
+                with pytest.raises((TypeError, ValueError)):
+                    jitted(*[one.copy() for one in arguments])
+                continue
+            got = jitted(*[one.copy() for one in arguments])
+            assert got.dtype == wanted.dtype
+            np.testing.assert_allclose(got, wanted, rtol=1e-12)
