@@ -152,6 +152,18 @@ class Scope:
                 yield from statement.no.walk()
 
 
+@dataclass(frozen=True)
+class Touch:
+    """What row r of a kernel's shared loop reads or writes through its pointer number `pointer`: bytes from `step * r + low` up to `step * r + high`.
+    It may be less."""
+
+    pointer: int
+    step: int
+    low: int
+    high: int
+    written: bool
+
+
 @dataclass(eq=False)
 class Kernel:
     """One kernel: its parameters, its rows, and for each row axis, outermost first, the scope inside that loop."""
@@ -167,6 +179,8 @@ class Kernel:
     """For each of `buffers`, which array it points into (by its place among the operands and results), and how many elements from its start."""
     streamed: frozenset[Store] = frozenset()
     """The stores that go past the caches, a tile at a time. Tiles overlap: some elements are computed twice."""
+    touches: tuple[Touch, ...] = ()
+    """What its rows read and write, once a target has decided what a row is."""
     collapsed: dict[Axis, Axis] = field(default_factory=dict)
     """For each axis, the loop that walks it: one of its own, or one that walks its neighbours too, named after the last."""
 

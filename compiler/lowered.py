@@ -148,6 +148,8 @@ def lower_graph(
         graph = optimize(graph, target, trail=trail, given=written)
         lent = {*(given or ()), *(traced.donated() if traced is not None else ())}
         program = lower(graph, layouts, target.print_kernel, target.takes_arrays, schedules, lent, checks)
+        own = {result: place for place, result in (given or {}).items()}
+        donate(program, traced.donated() if traced is not None else set(), own)
         if target.finish is not None:
             target.finish(program)
     if log.wanted("passes"):
@@ -163,9 +165,6 @@ def lower_traced(traced: Traced, target_name: str, arch: str | None, schedules: 
     schedules = schedules or Schedules(traced.options.get("schedule") or MODEL)
     fastmath = bool(traced.options.get("fastmath"))
     try:
-        lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
+        return lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
     except CheckedLate:
-        given = {}
-        lowered = lower_graph(traced.graph, layouts, target_name, arch, traced, given, schedules, fastmath)
-    donate(lowered.program, traced.donated(), {result: place for place, result in given.items()})
-    return lowered
+        return lower_graph(traced.graph, layouts, target_name, arch, traced, {}, schedules, fastmath)

@@ -20,6 +20,7 @@ def program_text(program: Program, device: Device) -> str:
     lines = [f"program {program.graph.name} for {device.describe()}"]
     for number, step in enumerate(program.steps):
         lines.append(f"  {number + 1}. {step_text(program, step)}")
+    lines += [f"  {text}" for text in sweeps_text(program)]
     lines.append(f"  workspace: {program.workspace} bytes")
     sources = {kernel.name: kernel.source for kernel in program.kernels}
     return "\n\n\n".join(["\n".join(lines), *sources.values()])
@@ -49,9 +50,28 @@ def step_text(program: Program, step: Step) -> str:
     return f"view {step.node.op}({told(step.input)}) -> {told(step.output)}"
 
 
+def sweeps_text(program: Program) -> list[str]:
+    """For each sweep the steps that take part, and in how many pieces their rows run."""
+    texts = []
+    for sweep in program.sweeps:
+        ids = {id(phase) for phase in sweep.phases}
+        steps = [
+            number
+            for number, step in enumerate(program.steps, 1)
+            if isinstance(step, KernelStep) and any(id(phase) in ids for phase in step.kernel.phases)
+        ]
+        tiles, ranges = len(sweep.tiles), sum(map(len, sweep.tiles))
+        bands = -(-ranges // (tiles * len(sweep.phases)))
+        texts.append(
+            f"sweep: steps {steps[0]} to {steps[-1]} go through memory together, {tiles} tiles of {bands} bands of rows, and {len(sweep.cuts)} cuts between"
+        )
+    return texts
+
+
 def explain_text(lowered: Lowered) -> str:
     lines = [f"{len(lowered.program.kernels)} kernels, {len(lowered.library_calls)} library calls"]
     lines += [f"  {step_text(lowered.program, step)}" for step in lowered.program.steps]
+    lines += [f"  {text}" for text in sweeps_text(lowered.program)]
     written = next(stage.graph for stage in lowered.trail.stages if stage.name == "dead")
     for node, multiplications, left in associations(written, lowered.target.fastmath):
         where = f"{node.where}: " if node.where else ""

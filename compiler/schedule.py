@@ -21,6 +21,7 @@ class Schedule:
     `lanes`: columns that a reduction across rows works on at once on the CPU; 0: one row after the other.
     `stream`: whether a CPU kernel stores its results past the caches (as far as it fills memory in order).
     `pieces`: into how many pieces a kernel is cut for each CPU thread; 0: the calling thread runs it alone.
+    `sweep`: whether CPU kernels go through memory together with those that follow, in so many bands; 0: one kernel after the other.
     `block`: threads of a CUDA block where rows are not shared, a multiple of 32 up to 1024.
     `vector`: bytes of the widest CUDA access: 4, 8 or 16.
     `team`: CUDA threads that share a row, a power of two from 32 to 1024.
@@ -30,6 +31,7 @@ class Schedule:
     lanes: int | None = None
     stream: bool | None = None
     pieces: int | None = None
+    sweep: int | None = None
     block: int | None = None
     vector: int | None = None
     team: int | None = None
@@ -38,6 +40,7 @@ class Schedule:
         allowed = {
             "lanes": lambda n: 0 <= n <= 4096,
             "pieces": lambda n: 0 <= n <= 4096,
+            "sweep": lambda n: 0 <= n <= 4096,
             "block": lambda n: n % 32 == 0 and 32 <= n <= 1024,
             "vector": lambda n: n in (4, 8, 16),
             "team": lambda n: n in (32, 64, 128, 256, 512, 1024),
@@ -61,6 +64,7 @@ MODEL = Schedule()
 CPU_CHOICES = (
     Schedule(kept=True), Schedule(kept=False), Schedule(lanes=0), Schedule(lanes=16), Schedule(lanes=256),
     Schedule(pieces=0), Schedule(pieces=1), Schedule(pieces=16), Schedule(stream=True), Schedule(stream=False),
+    Schedule(sweep=0), Schedule(sweep=3),
 )  # fmt: skip
 CUDA_CHOICES = (
     Schedule(kept=True), Schedule(kept=False), Schedule(block=64), Schedule(block=512), Schedule(vector=4), Schedule(vector=8),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel, Store
@@ -16,10 +17,12 @@ from numfuse.compiler.lower.lifetimes import touched
 from numfuse.compiler.lower.lowering import PrintKernel, flops_of
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, Program, Step
+from numfuse.compiler.lower.touches import touches
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
 from numfuse.passes.rows import Machine
 from numfuse.runtime.cpu.streaming import X86, cache_bytes
+from numfuse.runtime.cpu.sweeping import choose_sweeps
 
 CACHES = 1.5
 """A kernel that moves so many times what the last cache holds finds nothing of it there, nor does its reader: from here on stores past the caches
@@ -93,7 +96,11 @@ def print_for_cpu(
     else:
         kernel.streamed = streamed(kernel, schedule)
         source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
-    return kernel, source, {"count": cpu.chunks(kernel, lanes)}
+        if kernel.streamed:
+            source.plain = partial(cpu.print_cpu, kernel)
+    shared, rows = cpu.split_axis(kernel.loops_over(kernel.rows)), cpu.rows_at_once(kernel, lanes)
+    kernel.touches = touches(kernel, shared, rows)
+    return kernel, source, {"count": -(-shared.extent // rows) if shared is not None else 1}
 
 
 def streamed(kernel: Kernel, schedule: Schedule) -> frozenset[Store]:
@@ -145,6 +152,7 @@ def join_phases(program: Program) -> None:
 
 
 def finish_on_cpu(program: Program) -> None:
+    choose_sweeps(program)
     share_alike(program)
     join_phases(program)
 

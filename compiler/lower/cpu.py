@@ -229,10 +229,7 @@ def print_cpu(kernel: Kernel) -> Source:
     return CpuPrinter(kernel).source()
 
 
-def chunks(kernel: Kernel, lanes: int) -> int:
-    """How many steps the shared loop has: the range that a launch cuts up."""
+def rows_at_once(kernel: Kernel, lanes: int) -> int:
+    """How many steps of the shared loop are one of the range that a launch cuts up."""
     loops = kernel.loops_over(kernel.rows)
-    axis = split_axis(loops)
-    if axis is None:
-        return 1
-    return -(-axis.extent // lanes) if lanes and axis == loops[-1] else axis.extent
+    return lanes if lanes and split_axis(loops) == loops[-1] else 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node, results_of, structure_key
-from numfuse.compiler.kernel import Buffer, Kernel
+from numfuse.compiler.kernel import Buffer, Kernel, Touch
 from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.lower.expressions import RESERVED, Names
 from numfuse.compiler.lower.in_place import in_place_pairs
@@ -42,12 +42,13 @@ class Launch:
     in_place: frozenset[tuple[int, int]]
     nbytes: int
     written: int
+    touches: tuple[Touch, ...]
 
     def phase(self, places: Sequence[int], flops: int) -> Phase:
         values = [places[place] for place, _ in self.parameters]
         offsets = [start for _, start in self.parameters]
         pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
-        return Phase(self.source, self.extents, values, offsets, self.nbytes, self.written, flops, pairs)
+        return Phase(self.source, self.extents, values, offsets, self.nbytes, self.written, flops, pairs, self.touches)
 
 
 PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], tuple[Kernel, Source, dict[str, int]]]
@@ -229,7 +230,8 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            launch = Launch(source, extents, kernel.parameters, in_place_pairs(kernel), kernel.nbytes, kernel.written)
+            pairs = in_place_pairs(kernel)
+            launch = Launch(source, extents, kernel.parameters, pairs, kernel.nbytes, kernel.written, kernel.touches)
             self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 

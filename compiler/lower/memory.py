@@ -142,13 +142,14 @@ def plan(lifetimes: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
     """Offsets for buffers of (size in bytes, first step, last step), and the size of the workspace.
 
     Greedy: in turn, each buffer is placed in the lowest gap among those that live at the same time, the largest first
-    (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020). Where that leaves much between them, other ways are tried:
-    sizes rounded up, so that buffers of about one size take each other's place, and other turns. The smallest workspace is taken.
+    (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020). Sizes are rounded up, so that buffers of about one size take
+    each other's place: kernels that go through both can then go together (`sweeps.py`). Where that leaves much between them, other ways are tried:
+    sizes as they are, and other turns. The smallest workspace is taken.
     """
     rounded = [(_rounded(size), first, last) for size, first, last in lifetimes]
     ways = (
-        (lifetimes, lambda b: (-lifetimes[b][0], lifetimes[b][1])),
         (rounded, lambda b: (-rounded[b][0], rounded[b][1])),
+        (lifetimes, lambda b: (-lifetimes[b][0], lifetimes[b][1])),
         (lifetimes, lambda b: (-lifetimes[b][0] * (1 + lifetimes[b][2] - lifetimes[b][1]), 0)),
         (lifetimes, lambda b: (lifetimes[b][1], 0)),
     )

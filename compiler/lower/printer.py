@@ -51,6 +51,9 @@ class Source:
     short_loops: str = ""
     """What becomes of them: "written out", and then the compiler looks for vectors in straight code too; "kept"; or what the compiler likes."""
 
+    plain: Callable[[], Source] | None = None
+    """Of a kernel that stores past the caches: prints it as one that does not."""
+
     def rename(self, name: str) -> None:
         """Calls the function `name`; the body does not mention it."""
         first, comment = self.lines[0]

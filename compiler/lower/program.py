@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node
+from numfuse.compiler.kernel import Touch
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import MODEL, Schedule
@@ -63,6 +64,8 @@ class Phase:
     flops: int
     in_place: frozenset[tuple[int, int]] = frozenset()
     """Pairs of values (one read, one written) that may be the same memory."""
+    touches: tuple[Touch, ...] = ()
+    """What its rows read and write, where the target shares them among threads by their number (the CPU)."""
 
 
 @dataclass
@@ -106,6 +109,16 @@ class LoweredKernel:
     def extents(self) -> list[dict[str, int]]:
         """The launch shape of each phase."""
         return [phase.extents for phase in self.phases]
+
+
+@dataclass
+class Sweep:
+    """Phases that run together, over ranges of rows (`sweeps.py`). A table has (phase, first row, last row + 1), in order; `tiles` run side by side, then
+    `cuts` do."""
+
+    phases: list[Phase]
+    tiles: list[np.ndarray]
+    cuts: list[np.ndarray]
 
 
 @dataclass
@@ -171,6 +184,7 @@ class Program:
     """Bytes."""
     layouts: dict[int, Layout | None] = field(default_factory=dict)
     """How each argument lies in memory (None: in C order)."""
+    sweeps: list[Sweep] = field(default_factory=list)
     donated: dict[int, int] = field(default_factory=dict)
     """For each result that is written into the memory of an argument, or of an array that a library call makes, that value."""
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numfuse.compiler.layouts import strides_of
-from numfuse.compiler.lower.program import LibraryStep, Program, ViewStep
+from numfuse.compiler.lower.lying import Lying
+from numfuse.compiler.lower.program import LibraryStep
 from numfuse.compiler.ops.products import blas_order
 from numfuse.compiler.types import Shape, size_of
-from numfuse.compiler.walks import walk
 from numfuse.runtime.cpu.launch import address_of
 
 PREFIXES = ("scipy_cblas_", "cblas_")
@@ -38,16 +37,6 @@ Described = tuple[str, tuple[int, int, int], list[int]]
 
 
 @dataclass(frozen=True)
-class Lying:
-    """Where an array's elements are: how many bytes they start from the start of an array of the program (or of the workspace, None), and their strides in
-    elements."""
-
-    base: int | None
-    start: int
-    strides: Shape
-
-
-@dataclass(frozen=True)
 class Product:
     """A matrix product, or one for each of `count`, as a kernel: the arrays are `words`, which tell it what to do, and those of `values`."""
 
@@ -57,24 +46,6 @@ class Product:
     count: int
     nbytes: int
     flops: int
-
-
-def lying(program: Program) -> dict[int, Lying]:
-    """Where the values of a program are, but for views that have to be copied."""
-    found: dict[int, Lying] = {}
-    for number, value in enumerate(program.values):
-        if value.place != "view":
-            base = program.donated.get(number, number)
-            layout, held = program.layouts.get(base), program.values[base]
-            strides = strides_of(value.shape) if layout is None else layout.strides
-            found[number] = Lying(None, held.number, strides) if held.place == "workspace" else Lying(base, 0, strides)
-    for step in program.steps:
-        if isinstance(step, ViewStep) and step.input in found:
-            under = found[step.input]
-            place = walk(step.node, step.node.inputs[0], under.strides)
-            if place is not None:
-                found[step.output] = Lying(under.base, under.start + place[0] * step.node.dtype.itemsize, place[1])
-    return found
 
 
 def product(step: LibraryStep, found: Mapping[int, Lying]) -> Product | None:

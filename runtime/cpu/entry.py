@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.runtime.cpu.entry_code import PLACES, POINTERS, entry_ir
-from numfuse.runtime.cpu.launch import FAST, address_of, call_ir, callable_of, check_ir, ready_ir, shared_ir
+from numfuse.runtime.cpu.entry_code import PLACES, entry_ir
+from numfuse.runtime.cpu.launch import FAST, POINTERS, address_of, call_ir, callable_of, check_ir, ready_ir, shared_ir
 from numfuse.runtime.cpu.threads import pool, share_code
 from numpy.lib.array_utils import byte_bounds
 
@@ -45,11 +45,14 @@ def kernel(address: int, count: int, pointers: Sequence[tuple[int, int]], words:
     return Launch(address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers)), address, count, pointers, words)
 
 
-def shared_kernel(address: int, count: int, pointers: Sequence[tuple[int, int]], pieces: int) -> Launch:
-    """A kernel that runs in so many pieces on this thread and the pool's, which are to be there: see `ready`."""
-    call = address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers))
+def shared_kernel(
+    address: int, count: int, pointers: Sequence[tuple[int, int]], pieces: int, call: int | None = None, kept: Any = None
+) -> Launch:
+    """A kernel that runs in so many pieces on this thread and the pool's, which are to be there: see `ready`. `call`: what calls it, as of `call_ir`;
+    `kept`: what has to stay for it."""
+    call = call or address_of(f"numfuse_call_{len(pointers)}", call_ir, len(pointers))
     words = np.array([address, pieces, pool().address, share_code(), call], np.int64)
-    return Launch(address_of("numfuse_shared", shared_ir), words.ctypes.data, count, pointers, words)
+    return Launch(address_of("numfuse_shared", shared_ir), words.ctypes.data, count, pointers, (words, kept))
 
 
 def ready() -> Launch:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from numfuse.runtime.cpu.launch import BYTES_HEADER, DATA, DECLARED, DESCR, FLAGS, WRITEABLE
+from numfuse.runtime.cpu.launch import BYTES_HEADER, DATA, DECLARED, DESCR, FLAGS, POINTERS, WRITEABLE
 
 PLACES = 256
 """Arrays that such a program has, at most."""
 FLOAT = float.__basicsize__ - 8
 """Where a float has its value."""
-POINTERS = 64
-"""Arrays that one of its kernels has, at most."""
 
 
 def entry_ir(name: str) -> str:

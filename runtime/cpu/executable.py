@@ -8,12 +8,13 @@ import functools
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.lower.lifetimes import lifetimes
+from numfuse.compiler.lower.lying import lying
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import (
     CheckStep,
@@ -24,6 +25,7 @@ from numfuse.compiler.lower.program import (
     Program,
     Step,
     Stopped,
+    Sweep,
     ViewStep,
     writes_in_place,
 )
@@ -32,11 +34,12 @@ from numfuse.compiler.ops.views import as_slices
 from numfuse.runtime import log
 from numfuse.runtime.cache import disk_cache
 from numfuse.runtime.cpu import compile as native
-from numfuse.runtime.cpu.blas import Product, lying, product
+from numfuse.runtime.cpu.blas import Product, product
 from numfuse.runtime.cpu.entry import ArraySpec, NumberSpec
 from numfuse.runtime.cpu.launch import launcher, shared_launcher
 from numfuse.runtime.cpu.pieces import HELD_SECONDS, byte_offsets, pieces_of, seconds_of
 from numfuse.runtime.cpu.results import allocator
+from numfuse.runtime.cpu.sweep_code import parts_of, sweep_call
 from numfuse.runtime.cpu.whole_calls import whole_call
 from numfuse.runtime.library_call import library_call
 from numpy.lib.array_utils import byte_bounds
@@ -118,20 +121,7 @@ class Executable:
         self.donated = {number: k for number, k in program.donated.items() if k in argument}
         """For each result in the memory of an argument, that argument."""
         self.donated |= {k: k for k in program.results if k in argument}
-        heirs = {k: number for number, k in program.donated.items() if number not in self.donated}
-        done = _done_with(program)
-        self.runs: list[Run] = []
-        self.launches: list[tuple[int, int]] = []
-        """For each kernel, which of the runs are its phases."""
-        for place, step in enumerate(program.steps):
-            if step not in self.lasting_views:
-                first = len(self.runs)
-                self.runs += self._runs(step)
-                if isinstance(step, KernelStep):
-                    self.launches.append((first, len(self.runs)))
-                self.runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
-            if place in done:
-                self.runs.append(drop_run(done[place]))
+        self.runs, _ = self._all_runs(program.sweeps)
         kept = {step.output for step in self.lasting_views}
         self.passing = [
             k for k, v in enumerate(program.values) if v.place not in ("workspace", "constant") and k not in kept
@@ -157,17 +147,18 @@ class Executable:
         return values
 
     def profile(self, arguments: Sequence[Any], rounds: int = 7) -> list[float]:
-        """Seconds that each kernel takes, the least of several calls with copies of the arguments."""
-        least = [math.inf] * len(self.launches)
+        """Seconds that each kernel takes when it runs alone, the least of several calls with copies of the arguments."""
+        runs, launches = self._all_runs(())
+        least = [math.inf] * len(launches)
         for _ in range(rounds):
             values = self._values([copy_as_it_lies(argument) for argument in arguments])
             ends = []
             with self.errors():
                 start = time.perf_counter()
-                for run in self.runs:
+                for run in runs:
                     run(values)
                     ends.append(time.perf_counter())
-            for kernel, (first, last) in enumerate(self.launches):
+            for kernel, (first, last) in enumerate(launches):
                 if last > first:
                     least[kernel] = min(least[kernel], ends[last - 1] - (ends[first - 1] if first else start))
             self._give_back(values)
@@ -206,15 +197,41 @@ class Executable:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _runs(self, step: Step) -> list[Run]:
-        if isinstance(step, KernelStep):
-            return [phase_run(step.kernel, phase, self.addresses[id(phase.source)]) for phase in step.kernel.phases]
+    def _all_runs(self, sweeps: Sequence[Sweep]) -> tuple[list[Run], list[tuple[int, int]]]:
+        """What a call runs, in order, and for each kernel which of the runs are its phases. A sweep runs where its last phase stands; no array is given
+        up before."""
+        runs: list[Run] = []
+        launches: list[tuple[int, int]] = []
+        program, last = self.program, {id(sweep.phases[-1]): sweep for sweep in sweeps}
+        heirs = {k: number for number, k in program.donated.items() if number not in self.donated}
+        swept, done = {id(phase) for sweep in sweeps for phase in sweep.phases}, _done_with(program)
+        drops: list[int] = []
+        for place, step in enumerate(program.steps):
+            first = len(runs)
+            if isinstance(step, KernelStep):
+                for phase in step.kernel.phases:
+                    if id(phase) not in swept:
+                        runs.append(phase_run(step.kernel, phase, self.addresses[id(phase.source)]))
+                    elif id(phase) in last:
+                        runs += sweep_runs(last[id(phase)], self.addresses)
+                launches.append((first, len(runs)))
+            elif step not in self.lasting_views:
+                runs.append(self._run(step))
+                runs += [share_run(k, heirs[k]) for k in outputs_of(step) if k in heirs]
+            drops += done.get(place, [])
+            waits = isinstance(step, KernelStep) and {id(phase) for phase in step.kernel.phases} <= swept - last.keys()
+            if drops and not waits:
+                runs.append(drop_run(drops))
+                drops = []
+        return runs, launches
+
+    def _run(self, step: ViewStep | CheckStep | LibraryStep) -> Run:
         if isinstance(step, ViewStep):
-            return [view_run(step)]
+            return view_run(step)
         if isinstance(step, CheckStep):
-            return [check_run(step)]
+            return check_run(step)
         found = self.products.get(id(step))
-        return [library_run(step) if found is None else product_run(found)]
+        return library_run(step) if found is None else product_run(found)
 
 
 def copy_as_it_lies(array: Any) -> Any:
@@ -233,6 +250,18 @@ def phase_run(kernel: LoweredKernel, phase: Phase, address: int) -> Run:
     if pieces == 1:
         return with_values(launcher(address, offsets, 0, count, seconds_of(phase) > HELD_SECONDS), numbers)
     return with_values(shared_launcher(address, offsets, count, pieces), numbers)
+
+
+def sweep_runs(sweep: Sweep, addresses: Mapping[int, int]) -> list[Run]:
+    """Runs a sweep: its tiles, and then what is left between them."""
+    numbers = tuple([number for phase in sweep.phases for number in phase.values])
+    offsets = [start for phase in sweep.phases for start in byte_offsets(phase)]
+    return [
+        with_values(
+            shared_launcher(part.words.ctypes.data, offsets, part.count, part.count, sweep_call(), part.words), numbers
+        )
+        for part in parts_of(sweep, addresses)
+    ]
 
 
 def with_values(function: Callable[..., Any], numbers: tuple[int, ...]) -> Run:

@@ -23,6 +23,8 @@ Launcher = Callable[..., None]
 DATA, DESCR, FLAGS = 16, 56, 64
 """Offsets in PyArrayObject: after `data` come the number of axes, the pointers to extents and strides, the base, the descriptor, and flags."""
 WRITEABLE = 0x0400
+POINTERS = 512
+"""Arrays that one launch takes, at most, where it is machine code for any number of them."""
 BYTES_HEADER = bytes.__basicsize__ - 1
 _made: dict[str, int] = {}
 _alive: list[Any] = []
@@ -72,18 +74,19 @@ def launcher(address: int, offsets: Sequence[int], lo: int, hi: int, release_gil
     return callable_of(address_of(name, _launcher_ir, len(offsets), release_gil), described)
 
 
-def shared_launcher(address: int, offsets: Sequence[int], count: int, pieces: int) -> Launcher:
-    """A callable like `launcher`'s, over range(count), whose kernel runs in so many pieces on this thread and the pool's."""
-
-    threads, call = pool(), address_of(f"numfuse_call_{len(offsets)}", call_ir, len(offsets))
-    if FAST and len(offsets) <= 64:
-        name = f"numfuse_share_{len(offsets)}"
+def shared_launcher(
+    address: int, offsets: Sequence[int], count: int, pieces: int, call: int | None = None, kept: Any = None
+) -> Launcher:
+    """A callable like `launcher`'s, over range(count), whose kernel runs in so many pieces on this thread and the pool's. `call`: what calls it, as of
+    `call_ir`; `kept`: what has to stay for it."""
+    threads, call = pool(), call or address_of(f"numfuse_call_{len(offsets)}", call_ir, len(offsets))
+    if FAST and len(offsets) <= POINTERS:
         start = threads.start
         words = (address, count, pieces, threads.address, share_code(), call, id(start), *offsets)
-        return callable_of(address_of(name, _sharing_ir, len(offsets)), struct.pack(f"{len(words)}q", *words), start)
+        return callable_of(address_of("numfuse_share", _sharing_ir), struct.pack(f"{len(words)}q", *words), start, kept)
     run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2, ctypes.c_void_p)(share_code())
 
-    def launch(*values: np.ndarray) -> None:
+    def launch(*values: np.ndarray, kept: Any = kept) -> None:
         threads.start()
         run(threads.address, call, address, count, pieces, _addresses(values, offsets))
 
@@ -192,31 +195,66 @@ def ready_ir(name: str) -> str:
     return "\n".join(lines)
 
 
-def _sharing_ir(name: str, arrays: int) -> str:
+def _sharing_ir(name: str) -> str:
     """LLVM IR of `shared_launcher`: the words of `self` are kernel, count, pieces, pool, share, call, start, then each offset."""
-    lines = [
-        f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{",
-        "begin:",
-        f"  %addresses = alloca [{arrays} x ptr]",
-    ]
+    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "begin:", f"  %addresses = alloca [{POINTERS} x ptr]"]
     lines += _fields(("kernel", "ptr"), ("count", "i64"), ("pieces", "i64"), ("pool", "ptr"), ("share", "ptr"))
     lines += _fields(("call", "ptr"), ("start", "ptr"), first=5)
-    for place in range(arrays):
-        lines += [*_data_of(place), *_offset(f"%data{place}", f"%at{place}", 7 + place)]
-        lines += [
-            f"  %place{place} = getelementptr ptr, ptr %addresses, i64 {place}",
-            f"  store ptr %at{place}, ptr %place{place}",
-        ]
-    lines += [f"  %helpers_at = getelementptr i8, ptr %pool, i64 {HELPERS}", "  %helpers = load i64, ptr %helpers_at"]
-    lines += ["  %none = icmp eq i64 %helpers, 0", "  br i1 %none, label %begin_threads, label %run", "begin_threads:"]
-    lines += ["  %done = call ptr @PyObject_CallNoArgs(ptr %start)", "  %failed = icmp eq ptr %done, null"]
-    lines += ["  br i1 %failed, label %error_out, label %started", "error_out:", "  ret ptr null"]
-    lines += ["started:", "  call void @Py_DecRef(ptr %done)", "  br label %run", "run:"]
-    lines += ["  %thread = call ptr @PyEval_SaveThread()"]
-    lines += ["  call void %share(ptr %pool, ptr %call, ptr %kernel, i64 %count, i64 %pieces, ptr %addresses)"]
-    lines += ["  call void @PyEval_RestoreThread(ptr %thread)"]
-    lines += ["  call void @Py_IncRef(ptr @_Py_NoneStruct)", "  ret ptr @_Py_NoneStruct", "}"]
-    return DECLARED + "\n".join(lines)
+    return (
+        DECLARED
+        + "\n".join(lines)
+        + f"""
+  br label %each
+each:
+  %place = phi i64 [ 0, %begin ], [ %next, %more ]
+  %all = icmp eq i64 %place, %n
+  br i1 %all, label %look, label %more
+more:
+  %arg_at = getelementptr ptr, ptr %args, i64 %place
+  %array = load ptr, ptr %arg_at
+  %data_at = getelementptr i8, ptr %array, i64 {DATA}
+  %data = load ptr, ptr %data_at
+  %word = add i64 %place, 7
+  %words = getelementptr i8, ptr %self, i64 {BYTES_HEADER}
+  %offset_at = getelementptr i64, ptr %words, i64 %word
+  %offset = load i64, ptr %offset_at
+  %moved = getelementptr i8, ptr %data, i64 %offset
+  %address_at = getelementptr ptr, ptr %addresses, i64 %place
+  store ptr %moved, ptr %address_at
+  %next = add i64 %place, 1
+  br label %each
+look:
+  %helpers_at = getelementptr i8, ptr %pool, i64 {HELPERS}
+  %helpers = load i64, ptr %helpers_at
+  %none = icmp eq i64 %helpers, 0
+  %several = icmp ugt i64 %pieces, 1
+  %wanted = and i1 %none, %several
+  br i1 %wanted, label %begin_threads, label %run
+begin_threads:
+  %done = call ptr @PyObject_CallNoArgs(ptr %start)
+  %failed = icmp eq ptr %done, null
+  br i1 %failed, label %error_out, label %started
+error_out:
+  ret ptr null
+started:
+  call void @Py_DecRef(ptr %done)
+  br label %run
+run:
+  %thread = call ptr @PyEval_SaveThread()
+  br i1 %several, label %together, label %alone
+together:
+  call void %share(ptr %pool, ptr %call, ptr %kernel, i64 %count, i64 %pieces, ptr %addresses)
+  br label %ran
+alone:
+  call void %call(ptr %kernel, i64 0, i64 %count, ptr %addresses)
+  br label %ran
+ran:
+  call void @PyEval_RestoreThread(ptr %thread)
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
+}}
+"""
+    )
 
 
 def _fields(*fields: tuple[str, str], first: int = 0) -> list[str]:

@@ -12,6 +12,7 @@ from numfuse.compiler.types import size_of
 from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, apart, check, entry, kernel, ready, shared_kernel
 from numfuse.runtime.cpu.pieces import HELD_SECONDS, byte_offsets, pieces_of, seconds_of
 from numfuse.runtime.cpu.results import LARGE, allocator, kept_bytes
+from numfuse.runtime.cpu.sweep_code import Part, parts_of, sweep_call
 
 if TYPE_CHECKING:
     from numfuse.runtime.cpu.executable import Executable
@@ -104,11 +105,21 @@ def _launches(executable: Executable, program: Program, places: dict[int, Place]
         starts = [places[k] for k in values]
         return [(number, start + by) for (number, start), by in zip(starts, offsets, strict=True)]
 
+    last = {id(sweep.phases[-1]): sweep for sweep in program.sweeps}
+    swept = {id(phase) for sweep in program.sweeps for phase in sweep.phases}
     for step in program.steps:
         if isinstance(step, CheckStep):
             launches.append(check([places[k] for k in dict.fromkeys(step.flags)]))
         elif isinstance(step, KernelStep):
             for p in step.kernel.phases:
+                if id(p) in last:
+                    sweep = last[id(p)]
+                    given = [place for phase in sweep.phases for place in pointers(phase.values, byte_offsets(phase))]
+                    for part in parts_of(sweep, executable.addresses):
+                        shares |= part.count > 1
+                        launches.append(_sweep(part, given))
+                if id(p) in swept:
+                    continue
                 address, count = executable.addresses[id(p.source)], p.extents["count"]
                 given, pieces = pointers(p.values, byte_offsets(p)), pieces_of(step.kernel, p)
                 shares |= pieces > 1
@@ -120,3 +131,10 @@ def _launches(executable: Executable, program: Program, places: dict[int, Place]
             given = [(0, call.words.ctypes.data), *pointers(call.values, (0, 0, 0))]
             launches.append(kernel(call.address, call.count, given, call.words))
     return [ready(), *launches] if shares else launches
+
+
+def _sweep(part: Part, pointers: Sequence[Place]) -> Launch:
+    words, count = part.words, part.count
+    if count == 1:
+        return Launch(sweep_call(), words.ctypes.data, 1, pointers, words)
+    return shared_kernel(words.ctypes.data, count, pointers, count, sweep_call(), words)

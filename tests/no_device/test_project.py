@@ -58,6 +58,7 @@ ALLOWED = {
         "numfuse.compiler.graph",
         "numfuse.compiler.kernel",
         "numfuse.compiler.text",
+        "numfuse.compiler.walks",
     },
 }
 # modules that may not reach up to what is named
