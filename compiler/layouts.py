@@ -108,6 +108,16 @@ def copied_order(shape: Shape, strides: Sequence[int]) -> tuple[int, ...]:
     return _packed(shape, sorted(range(len(shape) - 1, -1, -1), key=lambda axis: abs(strides[axis])))
 
 
+def memory_order(shape: Shape, strides: Sequence[int]) -> tuple[int, ...] | None:
+    """The axes of an array with these strides from the slowest to the fastest; None where that is their own order, or elements share memory."""
+    if any(stride == 0 for stride, extent in zip(strides, shape, strict=True) if extent > 1) or 0 in shape:
+        return None
+    wide = [axis for axis, extent in enumerate(shape) if extent > 1]
+    order = iter(sorted(wide, key=lambda axis: -abs(strides[axis])))
+    found = tuple([next(order) if extent > 1 else axis for axis, extent in enumerate(shape)])
+    return None if list(found) == sorted(found) else found
+
+
 def _packed(shape: Shape, order: Sequence[int]) -> tuple[int, ...]:
     """The strides of an array without gaps; `order` names its axes from the fastest to the slowest."""
     strides, step = [0] * len(shape), 1

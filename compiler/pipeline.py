@@ -21,6 +21,7 @@ from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
 from numfuse.passes.online import online
 from numfuse.passes.products import products
+from numfuse.passes.reorder import reorder
 from numfuse.passes.scan import scan
 from numfuse.passes.scatter import scatter
 from numfuse.passes.simplify import simplify
@@ -40,6 +41,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns, target.repeats)),
+    ("reorder", lambda graph, target, given: reorder(graph)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),
     ("in_place", lambda graph, target, given: in_place(graph, given, target.in_order)),
     ("scatter", lambda graph, target, given: scatter(graph, target.in_order)),

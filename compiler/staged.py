@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numfuse.compiler.graph import Graph, Node, results_of
-from numfuse.compiler.layouts import distinct_elements
+from numfuse.compiler.layouts import distinct_elements, memory_order
 from numfuse.compiler.leaves import Leaf, layout_of, owners_of
 from numfuse.compiler.lower.program import Layout
 from numfuse.compiler.ops import operator
@@ -343,7 +343,12 @@ def _assemble(
         elif array.storage in shared and not by_value:
             outputs.append(Output(result_of(array.storage.value, array.storage), steps=seen(array)))
         else:
-            outputs.append(Output(result_of(array.node, array.storage)))
+            order = memory_order(array.shape, array.element_strides)
+            node, steps = array.node, ()
+            if order is not None:  # the elements lie in C order for the kernels, and are seen as NumPy's would lie
+                node = recorder.make("copy", recorder.make("transpose", node, perm=order))
+                steps = (("transpose", {"perm": tuple(np.argsort(order).tolist())}),)
+            outputs.append(Output(result_of(node, array.storage), steps=steps))
     checks = undecided(recorder)
     flags = [check.flag for check in checks]
     graph = recorder.graph([*nodes, *_errors_alone(recorder, [*nodes, *flags]), *flags])

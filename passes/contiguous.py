@@ -1,7 +1,7 @@
 """Copies of views become kernels, for targets whose memory copies do not know strides.
 
-A result that is a view of an argument is copied, and so is one that is reshaped against its order in memory. Written as an `astype` to the same
-dtype the copy is a kernel, fused with what makes the array; the reshape is a view again. So is the operand of a matrix product that BLAS cannot read as it
+A result that is a view of an argument is copied, and so is one that is reshaped against its order in memory. Written as a `copy` it is a
+kernel, fused with what makes the array; the reshape is a view again. So is the operand of a matrix product that BLAS cannot read as it
 lies: with steps, backwards, spread, or reshaped against its order. Transposed ones it can.
 """
 
@@ -19,7 +19,7 @@ def contiguous(graph: Graph) -> Graph:
     added: list[Node] = []
 
     def in_order(node: Node) -> Node:
-        copied = make("astype", (node,), node.where, dtype=node.dtype)
+        copied = make("copy", (node,), node.where)
         added.append(copied)
         return copied
 
@@ -36,7 +36,7 @@ def contiguous(graph: Graph) -> Graph:
         strides = strides_in_memory(node)
         if strides is not None and blas_order(node.shape, strides) is not None:
             return node
-        return emit(make("astype", (node,), node.where, dtype=node.dtype))
+        return emit(make("copy", (node,), node.where))
 
     def product(node: Node, emit: Callable[[Node], Node]) -> Node:
         if node.op != "matmul" or node.dtype.kind not in "fc":

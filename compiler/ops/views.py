@@ -239,6 +239,14 @@ ROWS = [
         infer=infer_windows,
         pull=pull_windows,
     ),
+    Operator(  # an array of its own, with its elements in their order
+        name="copy",
+        kind="guarded",
+        cost=0,
+        reference=np.copy,
+        infer=lambda operands, params: (operands[0].shape, operands[0].dtype),
+        pull=lambda shapes, params, shape, index: [Case((), 0, index)],
+    ),
     Operator(
         name="set_slice",
         kind="guarded",
