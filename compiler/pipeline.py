@@ -47,7 +47,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("scatter", lambda graph, target, given: scatter(graph, target.in_order)),
     ("scan", lambda graph, target, given: scan(graph, target.in_order)),
     ("join", lambda graph, target, given: join(graph)),
-    ("contiguous", lambda graph, target, given: graph if target.strided_copies else dead(contiguous(graph))),
+    ("contiguous", lambda graph, target, given: dead(contiguous(graph, target.strided_copies))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what products, expand and split wrote."""

@@ -9,9 +9,10 @@ from functools import partial
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel, Store
-from numfuse.compiler.lower import cpu, cpu_lanes, cpu_stream, cuda
+from numfuse.compiler.lower import cpu, cpu_lanes, cpu_stream, cpu_tiled, cuda
 from numfuse.compiler.lower.alike import share_alike
 from numfuse.compiler.lower.build import build_kernel
+from numfuse.compiler.lower.crossing import crossing
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.lifetimes import touched
 from numfuse.compiler.lower.lowering import PrintKernel, flops_of
@@ -91,8 +92,11 @@ def print_for_cpu(
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
     kernel.rebase()
+    across = crossing(kernel)
     if lanes:
         source = cpu_lanes.print_lanes(kernel, lanes)
+    elif across:
+        source = cpu_tiled.print_tiled(kernel, *across)
     else:
         kernel.streamed = streamed(kernel, schedule)
         source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)

@@ -1,8 +1,8 @@
-"""Copies of views become kernels, for targets whose memory copies do not know strides.
+"""Copies become kernels, which threads share.
 
-A result that is a view of an argument is copied, and so is one that is reshaped against its order in memory. Written as a `copy` it is a
-kernel, fused with what makes the array; the reshape is a view again. So is the operand of a matrix product that BLAS cannot read as it
-lies: with steps, backwards, spread, or reshaped against its order. Transposed ones it can.
+A result that is an argument or a view of one is copied. Where the target's own copies do not know strides, so is a result that is reshaped against its order
+in memory: written as a `copy` it is a kernel, fused with what makes the array, and the reshape is a view again. So is the operand of a matrix product that
+BLAS cannot read as it lies: with steps, backwards, spread, or reshaped against its order. Transposed ones it can.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Callable
 from numfuse.compiler.graph import Graph, Node, make, rewrite
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.products import blas_order
+from numfuse.compiler.types import size_of
 from numfuse.compiler.walks import strides_in_memory
 
 
-def contiguous(graph: Graph) -> Graph:
+def contiguous(graph: Graph, strided_copies: bool) -> Graph:
+    """`strided_copies`: whether the target copies arrays whatever their strides."""
     added: list[Node] = []
 
     def in_order(node: Node) -> Node:
@@ -24,13 +26,14 @@ def contiguous(graph: Graph) -> Graph:
         return copied
 
     def result(node: Node) -> Node:
-        if not _moved(node):
+        argument = _origin(node).op == "input" and size_of(node.shape) > 0
+        if not (argument if strided_copies else _moved(node)):
             return node
-        if node.op == "reshape":
+        if node.op == "reshape" and _moved(node):
             reshaped = make("reshape", (in_order(node.inputs[0]),), node.where, shape=node.shape)
             added.append(reshaped)
             return reshaped
-        return in_order(node) if _origin(node).op == "input" else node
+        return in_order(node) if argument else node
 
     def operand(node: Node, emit: Callable[[Node], Node]) -> Node:
         strides = strides_in_memory(node)
@@ -44,7 +47,7 @@ def contiguous(graph: Graph) -> Graph:
         inputs = tuple([operand(source, emit) for source in node.inputs])
         return node if inputs == node.inputs else node.with_inputs(inputs)
 
-    graph = rewrite(graph, product)
+    graph = graph if strided_copies else rewrite(graph, product)
     outputs = {node: result(node) for node in dict.fromkeys(graph.outputs)}
     if not added:
         return graph

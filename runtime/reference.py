@@ -144,6 +144,13 @@ def stream(out: Any, row: int, tile: np.ndarray, start: int, first: int, end: in
         out[row + k] = tile[k - start]
 
 
+def turn(tile: np.ndarray, pitch: int, source: Any, place: int, step: int, rows: int, columns: int) -> None:
+    """`tile[pitch * row + column] = source[place + row + step * column]` for all rows and columns."""
+    for row in range(rows):
+        for column in range(columns):
+            tile[pitch * row + column] = source[place + row + step * column]
+
+
 def store_fence() -> None:
     """Here stores are seen in order anyway."""
 
@@ -186,6 +193,7 @@ NAMES: dict[str, Any] = {
             past_line,
             stream,
             store_fence,
+            turn,
         )
     },
     **{name: f for theirs in ML_DTYPES for name, f in narrow_functions(theirs).items()},

@@ -8,10 +8,11 @@ Thread numbers are unsigned 32-bit integers made 64 bits wide, so index arithmet
 from __future__ import annotations
 
 from numfuse.compiler.kernel import Kernel
+from numfuse.compiler.lower.crossing import crossing
 from numfuse.compiler.lower.cuda_flat import FlatPrinter
 from numfuse.compiler.lower.cuda_printer import Launch
 from numfuse.compiler.lower.cuda_rows import RowPrinter
-from numfuse.compiler.lower.cuda_tiled import TiledPrinter, crossing
+from numfuse.compiler.lower.cuda_tiled import TiledPrinter
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.schedule import Schedule
 

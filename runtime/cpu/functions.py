@@ -18,6 +18,7 @@ from numfuse.runtime import intrinsics
 from numfuse.runtime.cpu import elementary, trigonometry
 from numfuse.runtime.cpu.stream_functions import past_line, store_fence, stream  # noqa: F401
 from numfuse.runtime.cpu.target import helper
+from numfuse.runtime.cpu.turn_functions import turn  # noqa: F401
 from numfuse.runtime.intrinsics import DOUBLE, FLOAT, HALF, I32, external
 from numfuse.runtime.scalars import define
 from numpy import (  # noqa: F401
