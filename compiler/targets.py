@@ -86,7 +86,7 @@ def print_for_cpu(
         return cpu.keep_on_cpu(work[value], length, value.dtype.itemsize)
 
     kernel = build_kernel(node, name, inputs, outputs, kept)
-    lanes = cpu_lanes.LANES if cpu_lanes.wants_lanes(kernel) else 0
+    lanes = cpu_lanes.lanes_for(kernel)
     if schedule.lanes is not None and cpu_lanes.can_have_lanes(kernel):
         lanes = schedule.lanes
     if lanes:
@@ -187,7 +187,7 @@ def _made_by(phase: Phase) -> set[int]:
 
 CPU = Target(
     "cpu",
-    Machine(few_rows=4, row_bytes=512 * 1024),
+    Machine(few_rows=4, row_bytes=512 * 1024, many_columns=4096),
     few=8,
     few_columns=32768,
     repeats=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from numfuse.compiler.graph import Node
@@ -22,6 +23,8 @@ class Machine:
     """A row of this size stays near the arithmetic unit between the stages of a kernel."""
     column_rows: int = 64
     """The same for a reduction across rows, in elements: a block of columns of so many rows stays in the cache."""
+    many_columns: float = math.inf
+    """Where there are so many columns, this holds for four times as many rows."""
 
 
 def stores_elements(cluster: Cluster, rows: tuple[Axis, ...]) -> bool:
@@ -53,7 +56,7 @@ def resident(machine: Machine, reduction: Node | None, cluster: Cluster) -> bool
     rows = size_of(reduction.shape)
     length = max(reduced_length(reduction), size_of([a.extent for a in cluster.axes]) // max(rows, 1))
     along = all(a in axis for a in range(len(source.shape)) if source.shape[a] > 1 and a > min(axis, default=0))
-    if not along and length > machine.column_rows:
+    if not along and length > machine.column_rows * (4 if rows >= machine.many_columns else 1):
         return False
     if length * source.dtype.itemsize > machine.row_bytes:
         return False

@@ -11,8 +11,11 @@ from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_ty
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import NARROW
 
-LANES = 64
-"""Columns that a reduction across rows works on at once, unless a schedule says otherwise."""
+LANES, WIDE = 64, 256
+"""Columns that a reduction across rows works on at once, unless a schedule says otherwise: so many stay in registers; and where loops go through memory
+again, longer stretches are read from it."""
+WRITTEN_OUT_ROWS = 8
+"""Rows up to which LLVM writes the loops over them out, and makes vectors of neighbouring columns by itself."""
 
 WRITTEN_OUT = range(16, 45)
 """Lanes that LLVM would write out one by one before it looks for vectors."""
@@ -156,13 +159,11 @@ class LanesPrinter(CpuPrinter):
 
 
 def can_have_lanes(kernel: Kernel) -> bool:
-    """Whether rows can be worked on side by side: there are loops to go through together, which write nothing and end alike."""
+    """Whether rows can be worked on side by side: there are loops to go through together, which end alike."""
     if not kernel.loops or not kernel.rows:
         return False
     lane = kernel.loops_over(kernel.rows)[-1]
-    if any(loop.limit is not None and kernel.coef(loop.limit, lane) for loop in kernel.loops):
-        return False
-    return not any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
+    return not any(loop.limit is not None and kernel.coef(loop.limit, lane) for loop in kernel.loops)
 
 
 def wants_lanes(kernel: Kernel) -> bool:
@@ -180,6 +181,16 @@ def wants_lanes(kernel: Kernel) -> bool:
                 across += step == 1
                 along += step > 0 and abs(kernel.coef(statement.index, inner)) == 1
     return across > along and lane.extent >= 4
+
+
+def lanes_for(kernel: Kernel) -> int:
+    """How many rows to work on side by side; 0 where that does not pay."""
+    if not wants_lanes(kernel):
+        return 0
+    stores = any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
+    if stores and max(loop.length for loop in kernel.loops) <= WRITTEN_OUT_ROWS:
+        return 0
+    return WIDE if stores else LANES
 
 
 def print_lanes(kernel: Kernel, lanes: int) -> Source:

@@ -64,3 +64,19 @@ def test_small_products(dtype: str, shape: tuple[int, int, int], rng: np.random.
             np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=0.2)
     else:
         close(function(a, b), f(a, b))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(8, 50), (30, 1000), (9, 257), (200, 5000), (64, 4096)], ids=str)
+def test_columns_that_are_read_again(shape: tuple[int, int], dtype: str) -> None:
+    """What stores a value for each element of a column goes by blocks of columns too."""
+
+    def standardised(x: np.ndarray) -> np.ndarray:
+        return (x - x.mean(0)) / x.std(0)
+
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    for schedule in (None, nf.Schedule(lanes=16), nf.Schedule(lanes=0)):
+        jitted = nf.jit(standardised, schedule=schedule)
+        np.testing.assert_allclose(jitted(x), standardised(x), rtol=2e-4 if dtype == "f4" else 1e-9, atol=1e-5)
+    (kernel,) = nf.jit(standardised).lower(x).kernels
+    assert ("for lane in range" in kernel.code) == (shape[0] > 8)
