@@ -316,12 +316,15 @@ def reshaped(index: Sequence[Index], new: Shape, old: Shape) -> tuple[Index, ...
         return (ZERO,) * len(old)  # there is no element to find
     result: list[Index] = []
     for of_new, of_old in groups(new, old):
-        if len(of_new) == len(of_old) == 1:
-            result.append(index[of_new[0]])
-            continue
-        extents = [old[k] for k in of_old]
-        offset = flatten([index[k] for k in of_new], strides_of([new[k] for k in of_new]))
-        for k, stride in enumerate(strides_of(extents)):
-            part = offset // stride if stride else ZERO
-            result.append(part % extents[k] if k and extents[k] else part)
+        wide_new, wide = [k for k in of_new if new[k] != 1], [k for k in of_old if old[k] != 1]
+        places = dict.fromkeys(of_old, ZERO)
+        if len(wide_new) == len(wide) == 1:
+            places[wide[0]] = index[wide_new[0]]
+        elif wide:
+            extents = [old[k] for k in wide]
+            offset = flatten([index[k] for k in wide_new], strides_of([new[k] for k in wide_new]))
+            for place, (k, stride) in enumerate(zip(wide, strides_of(extents), strict=True)):
+                part = offset // stride
+                places[k] = part % extents[place] if place else part
+        result += places.values()
     return tuple(result)

@@ -31,6 +31,12 @@ Given = Mapping[Node, int]
 """The inputs whose memory the program may write to, and for each the output that it must hold at the end."""
 Pass = Callable[[Graph, Target, Given], Graph]
 
+
+
+def _online(graph: Graph, target: Target) -> Graph:
+    return online(graph, target.few, target.few_columns, target.machine.row_bytes, target.online)
+
+
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("fold", lambda graph, target, given: fold(graph)),
     ("simplify", lambda graph, target, given: simplify(graph)),
@@ -39,7 +45,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("associate", lambda graph, target, given: dead(associate(graph, target.fastmath))),
     ("products", lambda graph, target, given: products(graph, target.product_call)),
     ("expand", lambda graph, target, given: expand(graph)),
-    ("online", lambda graph, target, given: online(graph, target.few, target.few_columns) if target.online else graph),
+    ("online", lambda graph, target, given: _online(graph, target)),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns, target.repeats)),
     ("reorder", lambda graph, target, given: reorder(graph)),
     ("tidy", lambda graph, target, given: dead(cse(simplify(graph)))),

@@ -51,8 +51,8 @@ class Target:
     """Whether the arrays that library calls make are in memory that kernels read."""
     repeats: bool = True
     """Whether it costs little that neighbours in a kernel read one number in turn."""
-    online: bool = False
-    """Whether sums around a mean or a maximum are done in one reading of what is not in a cache."""
+    online: int = 0
+    """Bytes of data from which on sums around a mean or a maximum are done in one reading of it."""
     strided_copies: bool = True
     """Whether it copies arrays whatever their strides; if not, kernels do."""
     in_order: bool = False
@@ -193,6 +193,7 @@ CPU = Target(
     repeats=False,
     print_kernel=print_for_cpu,
     finish=finish_on_cpu,
+    online=2**23,
     takes_arrays=True,
     in_order=True,
     product_call=1 << 10,
@@ -204,7 +205,6 @@ CUDA = Target(
     Machine(few_rows=64, row_bytes=512 * 1024),
     few=264,
     few_columns=8448,
-    online=True,
     strided_copies=False,
     print_kernel=print_for_cuda,
 )

@@ -4,7 +4,7 @@
     sum(exp(x - c))    with m = max of a block:     sum over blocks of  sum(exp(x - m)) * exp(m - c)
 
 Both hold for any c. A block's data stay in registers between its two sums (Chan, Golub and LeVeque, 1979; Milakov and Gimelshein, 2018). This is for
-reductions that are split in any case: others have their data at hand already.
+reductions that are split in any case, or whose rows are longer than the cache: others have their data at hand already.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from numfuse.passes.split import BLOCK, COLUMN_BLOCK, COLUMNS
 Emit = Callable[[Node], Node]
 IN_CACHE = 2**25
 """Bytes that are at hand for a second reading: columns of no more are not worth the further stages that their many blocks take."""
+LONG = 3
+"""Such rows are not worth the further stages unless they are so many times as long as those that stay near."""
 NEEDED = {"multiply": "sum", "exp": "max"}
 """For the function of the differences, the reduction that makes their centre."""
 
@@ -40,13 +42,16 @@ class Blocks:
         return self.before, self.number, self.size, self.across
 
 
-def online(graph: Graph, few: int, few_columns: int) -> Graph:
-    """`few`, `few_columns`: with fewer results than this a reduction is split."""
+def online(graph: Graph, few: int, few_columns: int, row_bytes: int, least: int) -> Graph:
+    """`few`, `few_columns`: with fewer results than this a reduction is split. `row_bytes`: of a row that stays near the arithmetic unit between two
+    readings; `least`: bytes of data from which on that is worth it."""
     centres: dict[Node, Blocks] = {}
     sums: dict[Node, Blocks] = {}
     for node in graph.nodes:
         first = _centre_reduction(node)
-        blocks = None if first is None else _blocks(node, few, few_columns)
+        blocks = None if first is None else _blocks(node, few, few_columns, row_bytes)
+        if blocks is not None and size_of(blocks.shape) * node.dtype.itemsize < least:
+            continue
         if first is not None and blocks is not None:
             centres[first] = sums[node] = blocks
     if not sums:
@@ -86,7 +91,7 @@ def _centre_reduction(node: Node) -> Node | None:
     return None
 
 
-def _blocks(node: Node, few: int, few_columns: int) -> Blocks | None:
+def _blocks(node: Node, few: int, few_columns: int, row_bytes: int) -> Blocks | None:
     """Blocks of a size that the data divide into and registers hold; None where the reduction is not split, or not evenly."""
     (source,), axis = node.inputs, node.params["axis"]
     if not axis or not size_of(source.shape) or axis[-1] - axis[0] >= len(axis):
@@ -94,7 +99,8 @@ def _blocks(node: Node, few: int, few_columns: int) -> Blocks | None:
     before, across = size_of(source.shape[: axis[0]]), size_of(source.shape[axis[-1] + 1 :])
     length = size_of([source.shape[a] for a in axis])
     if across == 1:
-        least, most, split = BLOCK // 16, BLOCK * 4 // source.dtype.itemsize, before < few and length >= 2 * BLOCK
+        least, most = BLOCK // 16, BLOCK * 4 // source.dtype.itemsize
+        split = (before < few or length * source.dtype.itemsize > LONG * row_bytes) and length >= 2 * BLOCK
     else:
         least, most = COLUMN_BLOCK // 8, COLUMN_BLOCK * 4 // source.dtype.itemsize
         split = across >= COLUMNS and before * across < few_columns

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numfuse.compiler.index import Axis, Floor, Index, Mod, axis_index, flatten, reshaped
+from numfuse.compiler.index import ZERO, Axis, Floor, Index, Mod, axis_index, flatten, reshaped
 from numfuse.compiler.layouts import reshaped_strides, strides_of
 
 
@@ -109,3 +109,11 @@ def test_strides_of_reshapes_are_numpys(data: st.DataObject) -> None:
         assert [s for s, n in zip(strides, new, strict=True) if n > 1] == [
             s for s, n in zip(made.strides, new, strict=True) if n > 1
         ]
+
+
+def test_axes_of_one_element_leave_an_index_as_it_is() -> None:
+    """A block of a reduction may reach beyond the end: the remainder that a reshape would take there stopped vectorisation."""
+    block, within = Axis(0, 3), Axis(1, 16)
+    place = axis_index(block) * 16 + axis_index(within)
+    assert reshaped((place,), (40,), (1, 40)) == (ZERO, place)
+    assert reshaped((ZERO, place, ZERO), (1, 40, 1), (40, 1)) == (place, ZERO)

@@ -17,7 +17,7 @@ import numfuse as nf
 
 def before_and_after(function: Callable[..., Any], x: np.ndarray) -> tuple[Graph, Graph]:
     graph = optimize(nf.jit(function).trace(x).graph, CUDA, last="expand")
-    return graph, online(graph, CUDA.few, CUDA.few_columns)
+    return graph, online(graph, CUDA.few, CUDA.few_columns, CUDA.machine.row_bytes, CUDA.online)
 
 
 def softmax(x: Any) -> Any:
@@ -73,3 +73,13 @@ def test_three_kernels_read_the_data_twice() -> None:
 def test_left_alone(function: Callable[..., Any], size: int) -> None:
     graph, after = before_and_after(function, np.zeros(size))
     assert after is graph
+
+
+@pytest.mark.parametrize("function", [softmax, lambda x: (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)])
+@pytest.mark.parametrize(("shape", "kernels"), [((1, 2_000_000), 3), ((12, 500_000), 3), ((400, 5000), 1)])
+def test_on_the_cpu(function: Callable[..., Any], shape: tuple[int, int], kernels: int) -> None:
+    """Rows that are too long for the cache are read twice; others were read once already."""
+    x = np.random.default_rng(0).standard_normal(shape)
+    jitted = nf.jit(function, target="cpu")
+    assert len(jitted.lower(x).kernels) == kernels
+    np.testing.assert_allclose(jitted(x), function(x), rtol=1e-9, atol=1e-12)
