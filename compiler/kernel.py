@@ -181,6 +181,8 @@ class Kernel:
     """The stores that go past the caches, a tile at a time. Tiles overlap: some elements are computed twice."""
     touches: tuple[Touch, ...] = ()
     """What its rows read and write, once a target has decided what a row is."""
+    numbers: tuple[int, ...] = ()
+    """Whole numbers that it reads from an array behind its others."""
     collapsed: dict[Axis, Axis] = field(default_factory=dict)
     """For each axis, the loop that walks it: one of its own, or one that walks its neighbours too, named after the last."""
 

@@ -16,6 +16,7 @@ from numfuse.compiler.program_text import explain_text, program_text
 from numfuse.compiler.schedule import AS_MODELLED, MODEL, Schedules
 from numfuse.compiler.staged import Traced
 from numfuse.compiler.targets import Target, find_target
+from numfuse.compiler.walks import with_layouts
 from numfuse.runtime import log
 from numfuse.runtime.devices import Device, default_target, device_for
 
@@ -144,6 +145,7 @@ def lower_graph(
     with without_collector():
         if checks and given:
             graph = graph.first(graph.outputs[-checks:])
+        graph = with_layouts(graph, [layout.strides if layout else None for layout in layouts])
         written = {graph.inputs[place]: result for place, result in (given or {}).items()}
         graph = optimize(graph, target, trail=trail, given=written)
         lent = {*(given or ()), *(traced.donated() if traced is not None else ())}

@@ -20,6 +20,7 @@ from numfuse.passes.fuse import fuse
 from numfuse.passes.in_place import in_place
 from numfuse.passes.join import join
 from numfuse.passes.online import online
+from numfuse.passes.panels import panels
 from numfuse.passes.products import products
 from numfuse.passes.reorder import reorder
 from numfuse.passes.scan import scan
@@ -30,7 +31,6 @@ from numfuse.passes.split import split
 Given = Mapping[Node, int]
 """The inputs whose memory the program may write to, and for each the output that it must hold at the end."""
 Pass = Callable[[Graph, Target, Given], Graph]
-
 
 
 def _online(graph: Graph, target: Target) -> Graph:
@@ -44,6 +44,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("dead", lambda graph, target, given: dead(graph)),
     ("associate", lambda graph, target, given: dead(associate(graph, target.fastmath))),
     ("products", lambda graph, target, given: products(graph, target.product_call)),
+    ("panels", lambda graph, target, given: panels(graph, target.product_vector())),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: _online(graph, target)),
     ("split", lambda graph, target, given: split(graph, target.few, target.few_columns, target.repeats)),

@@ -344,7 +344,8 @@ def _assemble(
             outputs.append(Output(result_of(array.storage.value, array.storage), steps=seen(array)))
         else:
             order = memory_order(array.shape, array.element_strides)
-            node, steps = array.node, ()
+            node = array.node
+            steps: tuple[Step, ...] = ()
             if order is not None:  # the elements lie in C order for the kernels, and are seen as NumPy's would lie
                 node = recorder.make("copy", recorder.make("transpose", node, perm=order))
                 steps = (("transpose", {"perm": tuple(np.argsort(order).tolist())}),)

@@ -9,13 +9,13 @@ from functools import partial
 
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.kernel import Buffer, Kernel, Store
-from numfuse.compiler.lower import cpu, cpu_lanes, cpu_stream, cpu_tiled, cuda
+from numfuse.compiler.lower import cpu, cpu_lanes, cpu_product, cpu_stream, cpu_tiled, cuda
 from numfuse.compiler.lower.alike import share_alike
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.crossing import crossing
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
 from numfuse.compiler.lower.lifetimes import touched
-from numfuse.compiler.lower.lowering import PrintKernel, flops_of
+from numfuse.compiler.lower.lowering import Printed, PrintKernel, flops_of
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, Program, Step
 from numfuse.compiler.lower.touches import touches
@@ -24,6 +24,7 @@ from numfuse.compiler.schedule import Schedule
 from numfuse.passes.rows import Machine
 from numfuse.runtime.cpu.streaming import X86, cache_bytes
 from numfuse.runtime.cpu.sweeping import choose_sweeps
+from numfuse.runtime.cpu.vectors import product_vector_bytes
 
 CACHES = 1.5
 """A kernel that moves so many times what the last cache holds finds nothing of it there, nor does its reader: from here on stores past the caches
@@ -59,6 +60,8 @@ class Target:
     """Whether the loops of one row run in order, so that values can be written at places that are computed, some of them twice."""
     product_call: int = 1 << 15
     """Multiplications that take a kernel about as long as a call of the library's matrix product takes to begin."""
+    product_vector: Callable[[], int] = lambda: 0
+    """Bytes of the vectors in which kernels compute matrix products; 0: the library does."""
     fastmath: bool = False
     """Whether the caller lets floating-point arithmetic be reordered."""
 
@@ -75,9 +78,9 @@ def work_of(body: Graph) -> dict[Node, int]:
     return work
 
 
-def print_for_cpu(
-    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], schedule: Schedule
-) -> tuple[Kernel, Source, dict[str, int]]:
+def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], schedule: Schedule) -> Printed:
+    if any(operator(inner.op).kind == "product" for inner in node.params["body"].nodes):
+        return cpu_product.print_product(node, name, inputs, outputs)
     work = work_of(node.params["body"])
 
     def kept(value: Node, length: int) -> bool:
@@ -197,6 +200,7 @@ CPU = Target(
     takes_arrays=True,
     in_order=True,
     product_call=1 << 10,
+    product_vector=lambda: product_vector_bytes(),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from numfuse.compiler.graph import Node
+from collections.abc import Sequence
+
+from numfuse.compiler.graph import Graph, Node, seen_through
 from numfuse.compiler.index import Axis, Index, axis_index, flatten
 from numfuse.compiler.layouts import strides_of
 from numfuse.compiler.ops import operator
@@ -25,9 +27,22 @@ def walk(view: Node, of: Node, strides: Shape) -> tuple[int, Shape] | None:
 
 
 def strides_in_memory(view: Node) -> Shape | None:
-    """The strides, in elements, of a view of an array in C order; None where it has to be copied."""
-    of = view
-    while operator(of.op).kind == "view":
-        (of,) = of.inputs
-    found = walk(view, of, strides_of(of.shape))
+    """The strides, in elements, of an array or a view of one; None where a view has to be copied."""
+    of = seen_through(view)
+    found = walk(view, of, of.params.get("strides") or strides_of(of.shape))
     return None if found is None else found[1]
+
+
+def with_layouts(graph: Graph, layouts: Sequence[Shape | None]) -> Graph:
+    """The graph with the strides of its inputs noted where they are not in C order (None: they are)."""
+    new: dict[Node, Node] = {}
+    for node, strides in zip(graph.inputs, layouts, strict=True):
+        if strides is not None and strides != strides_of(node.shape):
+            new[node] = Node("input", (), {"strides": strides}, node.shape, node.dtype, node.where, node.name)
+    if not new:
+        return graph
+    for node in graph.nodes:
+        inputs = tuple([new.get(source, source) for source in node.inputs])
+        new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+    inputs = tuple([new.get(node, node) for node in graph.inputs])
+    return Graph(graph.name, inputs, [new[n] for n in graph.nodes], [new.get(n, n) for n in graph.outputs])

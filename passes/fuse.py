@@ -8,7 +8,7 @@ anyway. What is asked is only an operator's kind and its index map; no operator 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from numfuse.compiler.graph import Graph, Node, is_scalar, seen_through
@@ -17,6 +17,7 @@ from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.gather import gathered, put_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
+from numfuse.compiler.walks import strides_in_memory
 from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
 from numfuse.passes.costs import CHEAP, UNROLLED, Costs, in_kernels, reduced_length
 from numfuse.passes.in_place import apart, operand_indices, region
@@ -81,6 +82,8 @@ class Fuser:
                 self._place_view(node)
             elif kind == "store":
                 self._place_store(node)
+            elif kind == "product":
+                self._place_product(node)
             else:
                 self._place_whole(node)
         return outline(self.graph, self.clusters, self.position)
@@ -183,13 +186,28 @@ class Fuser:
             home = self.clusters.new()
             home.call = node
             self._store(node, home, readers)
-            for source in node.inputs:
-                if not is_scalar(source):
-                    self.in_memory.setdefault(source)
-                    self.readers.setdefault(source, []).append(home)
-                    over = self.overwritten.get(seen_through(source))
-                    if over is not None:
-                        self.clusters.add_edge(home, over)
+            self._read_from_memory(home, [source for source in node.inputs if not is_scalar(source)])
+
+    def _place_product(self, node: Node) -> None:
+        """A kernel of its own, which reads its operands from memory, through views of them."""
+        readers = list(self._merged_demands(node))
+        home = self.clusters.new()
+        home.call = node
+        home.nodes[node] = None
+        self._store(node, home, readers)
+        for source in node.inputs:
+            while operator(source.op).kind == "view" and strides_in_memory(source) is not None:
+                home.nodes[source] = None
+                (source,) = source.inputs
+            self._read_from_memory(home, [source])
+
+    def _read_from_memory(self, home: Cluster, sources: Sequence[Node]) -> None:
+        for source in sources:
+            self.in_memory.setdefault(source)
+            self.readers.setdefault(source, []).append(home)
+            over = self.overwritten.get(seen_through(source))
+            if over is not None:
+                self.clusters.add_edge(home, over)
 
     # -- joining and storing -----------------------------------------------------------------------------------------
 

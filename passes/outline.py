@@ -27,7 +27,7 @@ def outline(graph: Graph, clusters: ClusterGraph, position: Mapping[Node, int]) 
         return new[node]
 
     for cluster in clusters.in_order(position):
-        if cluster.call is not None:
+        if cluster.call is not None and not cluster.nodes:
             call = cluster.call
             new[call] = emit(call.with_inputs(tuple([value_of(source) for source in call.inputs])))
             continue

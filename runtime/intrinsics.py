@@ -10,7 +10,7 @@ from numba.core import types
 from numfuse.compiler.ops.random import LOW, MULTIPLIERS, ROUNDS, STEPS
 from numfuse.runtime import narrow
 
-I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 FLOAT, DOUBLE, HALF = ir.FloatType(), ir.DoubleType(), ir.HalfType()
 
 

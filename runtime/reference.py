@@ -151,6 +151,21 @@ def turn(tile: np.ndarray, pitch: int, source: Any, place: int, step: int, rows:
             tile[pitch * row + column] = source[place + row + step * column]
 
 
+def product_tile(
+    rows: int, columns: int, there: int, out: Any, o: int, out_row: int, a: Any, i: int, a_row: int, a_column: int, b: Any, j: int, b_row: int,
+    depth: int, before: int,
+) -> None:  # fmt: skip
+    """`out[o + out_row * r + c] = sum of a[i + a_row * r + a_column * k] * b[j + b_row * k + c]` over k in range(depth), which is not empty, for c in
+    range(columns) and r in range(rows), of which there may be fewer; added to what stood there where `before` is not 0."""
+    for r in range(min(rows, there)):
+        for c in range(columns):
+            total = a[i + a_row * r] * b[j + c]
+            for k in range(1, depth):
+                total = total + a[i + a_row * r + a_column * k] * b[j + b_row * k + c]
+            place = o + out_row * r + c
+            out[place] = out[place] + total if before else total
+
+
 def store_fence() -> None:
     """Here stores are seen in order anyway."""
 
@@ -194,6 +209,7 @@ NAMES: dict[str, Any] = {
             stream,
             store_fence,
             turn,
+            product_tile,
         )
     },
     **{name: f for theirs in ML_DTYPES for name, f in narrow_functions(theirs).items()},

@@ -55,7 +55,7 @@ class CpuPrinter(Printer):
         self.rows()
         if len(self.lines) == start:
             self.line("pass")
-        source = Source(self.kernel.name, parameters, header(self.kernel), self.lines)
+        source = Source(self.kernel.name, parameters, header(self.kernel.body), self.lines)
         source.imports = "from numfuse.runtime.cpu.functions import *"
         source.short_loops = self.short_loops()
         return source

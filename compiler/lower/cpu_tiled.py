@@ -1,17 +1,17 @@
 """CPU kernels that read an array across their rows: tiles of it are turned round in vector registers, so that memory is read a cache line at a time.
 
-    def add(lo, hi, x, y, out):
-        x_tile = local(1024, float32)
-        for i_first in range(lo, hi, 16):
-            for j_first in range(0, 2000, 64):
-                rows = min(16, hi - i_first)
-                columns = min(64, 2000 - j_first)
-                turn(x_tile, 64, x, 2000 * j_first + i_first, 2000, rows, columns)
-                for row in range(rows):
-                    i = i_first + row
-                    for column in range(columns):
-                        j = j_first + column
-                        out[2000 * i + j] = x_tile[64 * row + column] + y[2000 * i + j]
+def add(lo, hi, x, y, out):
+    x_tile = local(1024, float32)
+    for i_first in range(lo, hi, 16):
+        for j_first in range(0, 2000, 64):
+            rows = min(16, hi - i_first)
+            columns = min(64, 2000 - j_first)
+            turn(x_tile, 64, x, 2000 * j_first + i_first, 2000, rows, columns)
+            for row in range(rows):
+                i = i_first + row
+                for column in range(columns):
+                    j = j_first + column
+                    out[2000 * i + j] = x_tile[64 * row + column] + y[2000 * i + j]
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class TiledPrinter(CpuPrinter):
 
     def rows(self) -> None:
         opened = self.depth
-        names = {value: self.names.new(f"{self.buffer_names[value.buffer]}_tile") for value in self.loads if value.buffer}
+        names = {
+            value: self.names.new(f"{self.buffer_names[value.buffer]}_tile") for value in self.loads if value.buffer
+        }
         for value, name in names.items():
             self.line(f"{name} = local({self.height * COLUMNS}, {memory_dtype(value.dtype).name})")
         for axis in self.loops:

@@ -68,7 +68,7 @@ class CudaPrinter(Printer):
         parameters = [Parameter(self.count, None), *buffer_parameters(self)]
         self.line(f"def {self.kernel.name}({', '.join(p.name for p in parameters)}):")
         self.depth += 1
-        source = Source(self.kernel.name, parameters, header(self.kernel), self.lines)
+        source = Source(self.kernel.name, parameters, header(self.kernel.body), self.lines)
         source.imports = "from numfuse.runtime.cuda.functions import *"
         return source
 

@@ -178,7 +178,7 @@ RESERVED = frozenset(
     {
         *OPERATORS, "range", "min", "max", "abs", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
         "uint64", "bool_", "complex64", "complex128", "inf", "nan", "lo", "hi", "local", "shared", "fold_add", "fold_multiply", "opaque",
-        "thread", "wide_thread", "thread_in_block", "block", "barrier", "unrolled", "rolled", "stream", "past_line", "store_fence", "turn",
+        "thread", "wide_thread", "thread_in_block", "block", "barrier", "unrolled", "rolled", "stream", "past_line", "store_fence", "turn", "product_tile",
         *(f"{way}_{n}" for way in ("load", "store") for n in (2, 4, 8, 16)),
         *(f"{team}_{row.combine}" for team in ("warp", "block", "column") for row in OPERATORS.values() if row.combine),
         *(f"{way}{name}" for way in ("", "to_", "from_") for name in ("half", *ML_DTYPES)),

@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass
 
-from numfuse.compiler.graph import Graph, Node, results_of, structure_key
+import numpy as np
+from numfuse.compiler.graph import Graph, Node, constant, results_of, structure_key
 from numfuse.compiler.kernel import Buffer, Kernel, Touch
 from numfuse.compiler.layouts import strides_of
+from numfuse.compiler.lower.cpu_product import ProductKernel
 from numfuse.compiler.lower.expressions import RESERVED, Names
 from numfuse.compiler.lower.in_place import in_place_pairs
 from numfuse.compiler.lower.printer import Source
@@ -43,15 +45,20 @@ class Launch:
     nbytes: int
     written: int
     touches: tuple[Touch, ...]
+    numbers: tuple[int, ...]
+    """What the kernel reads from an array behind its others."""
 
-    def phase(self, places: Sequence[int], flops: int) -> Phase:
+    def phase(self, places: Sequence[int], body: Graph) -> Phase:
         values = [places[place] for place, _ in self.parameters]
         offsets = [start for _, start in self.parameters]
         pairs = frozenset([(places[read], places[written]) for read, written in self.in_place])
-        return Phase(self.source, self.extents, values, offsets, self.nbytes, self.written, flops, pairs, self.touches)
+        tiled = any(operator(node.op).kind == "product" for node in body.nodes)
+        moved, flops = (self.nbytes, self.written), flops_of(body)
+        return Phase(self.source, self.extents, values, offsets, *moved, flops, pairs, self.touches, tiled)
 
 
-PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], tuple[Kernel, Source, dict[str, int]]]
+Printed = tuple[Kernel | ProductKernel, Source, dict[str, int]]
+PrintKernel = Callable[[Node, str, list[Buffer], list[Buffer], Schedule], Printed]
 """A target's way from a fused node and its buffers to printed source and a launch shape."""
 
 
@@ -191,7 +198,11 @@ class Lowering:
         launch = self._printed(node, inputs, written)
         if launch is None:
             return
-        phase = launch.phase(places, flops_of(body))
+        phase = launch.phase(places, body)
+        if launch.numbers:
+            phase.values.append(len(self.values))
+            phase.offsets.append(0)
+            self.values.append(Value(constant(np.array(launch.numbers, np.int64)), "constant"))
         kernel = LoweredKernel(launch.source.name, (node,), [phase], self.schedules.for_kernel(body))
         if base is not None and self.values[self.number[base]].place == "argument" and self.unknown:
             raise CheckedLate
@@ -230,8 +241,11 @@ class Lowering:
             else:
                 source.rename(self.names.new(source.name))
                 self.sources[key] = source
-            pairs = in_place_pairs(kernel)
-            launch = Launch(source, extents, kernel.parameters, pairs, kernel.nbytes, kernel.written, kernel.touches)
+            pairs: frozenset[tuple[int, int]] = frozenset()  # a product reads its operands again and again
+            if isinstance(kernel, Kernel):
+                pairs = in_place_pairs(kernel)
+            moved = kernel.nbytes, kernel.written
+            launch = Launch(source, extents, kernel.parameters, pairs, *moved, kernel.touches, kernel.numbers)
             self.printed[structure] = None if kernel.empty else launch
         return self.printed[structure]
 
@@ -298,6 +312,8 @@ def flops_of(body: Graph) -> int:
             total += row.cost * size_of(node.shape)
         elif row.kind == "reduction":
             total += size_of(node.inputs[0].shape)
+        elif row.kind == "product":
+            total += row.cost * size_of(node.shape) * node.inputs[0].shape[-1]
     return total
 
 

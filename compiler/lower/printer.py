@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from numfuse.compiler.graph import Location
+from numfuse.compiler.graph import Graph, Location
 from numfuse.compiler.index import Index
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
 from numfuse.compiler.lower.expressions import (
@@ -296,13 +296,13 @@ def _infix(total: str, sign: str, value: str, dtype: np.dtype) -> str:
     return f"{dtype.name}({text})" if dtype.kind in "iu" and dtype.itemsize < 8 else text
 
 
-def header(kernel: Kernel) -> Callable[[], list[str]]:
-    """The graph that the kernel computes, as comments."""
+def header(body: Graph) -> Callable[[], list[str]]:
+    """The graph that a kernel computes, as comments."""
 
     def made() -> list[str]:
         from numfuse.compiler.text import print_graph
 
-        return print_graph(kernel.body).splitlines()
+        return print_graph(body).splitlines()
 
     return made
 

@@ -66,6 +66,8 @@ class Phase:
     """Pairs of values (one read, one written) that may be the same memory."""
     touches: tuple[Touch, ...] = ()
     """What its rows read and write, where the target shares them among threads by their number (the CPU)."""
+    tiled: bool = False
+    """Whether it is a matrix product, which does several times as much in a second as other kernels."""
 
 
 @dataclass

@@ -10,7 +10,9 @@ import numpy as np
 from numfuse.compiler.index import Case, Index
 from numfuse.compiler.types import NARROW, Shape, Spec, from_package, kind_of
 
-Kind = Literal["elementwise", "reduction", "view", "guarded", "gather", "store", "source", "library", "structure"]
+Kind = Literal[
+    "elementwise", "reduction", "view", "guarded", "gather", "store", "product", "source", "library", "structure"
+]
 """How an operator reads its operands.
 
 elementwise  each element from the operands' elements at the same place, broadcast as NumPy does
@@ -19,6 +21,7 @@ view         each element is one element of the operand, at an index known when 
 guarded      as a view, but the operand and the index depend on tests (pad, concatenate, a slice written into an array)
 gather       each element is one element of the first operand, at an index that the others hold
 store        a slice written into the memory of the first operand, which nobody reads afterwards
+product      a matrix product that kernels compute in vector registers, of operands in memory
 source       no operands: a constant, an argument, the place of an element along an axis
 library      a call of NumPy, or of the device's library: matrix products, decompositions, transforms, sorting, scans
 structure    made by the compiler: fused nodes and their projections

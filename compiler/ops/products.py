@@ -29,6 +29,26 @@ def infer_matmul(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[S
     return (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), _matmul_dtype[pair]
 
 
+def columns_of(part: Any) -> Any:
+    """A part of a product's right operand as a matrix: it is one, or lies in panels, (..., number, rows, width)."""
+    return np.swapaxes(part, -3, -2).reshape(*part.shape[:-3], part.shape[-2], -1)
+
+
+def reference_product(a: Any, *parts: Any, panels: tuple[bool, ...], vector: int) -> Any:
+    """`vector`: bytes of the vectors in which a kernel computes it."""
+    whole = [columns_of(part) if panel else part for part, panel in zip(parts, panels, strict=True)]
+    return np.matmul(a, np.concatenate(whole, axis=-1))
+
+
+def infer_product(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
+    a, *parts = operands
+    columns = 0
+    for part, panel in zip(parts, params["panels"], strict=True):
+        columns += part.shape[-1] * (part.shape[-3] if panel else 1)
+    batch = parts[0].shape[: -3 if params["panels"][0] else -2]
+    return infer_matmul([a, Spec((*batch, parts[0].shape[-2], columns), parts[0].dtype)], {})
+
+
 def blas_order(shape: Shape, strides: Shape) -> tuple[bool, int] | None:
     """How BLAS is to read the matrices of an array with these strides, in elements: whether transposed, and the leading dimension. None where it
     cannot: it wants neighbouring elements side by side along one axis, and no two in one place."""
@@ -58,6 +78,7 @@ def infer_get(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shap
 
 ROWS = [
     Operator(name="matmul", kind="library", reference=np.matmul, infer=infer_matmul, cost=2, total=True),
+    Operator(name="product", kind="product", reference=reference_product, infer=infer_product, cost=2),
     Operator(
         name="fused",
         kind="structure",

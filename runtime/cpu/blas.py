@@ -46,6 +46,7 @@ class Product:
     count: int
     nbytes: int
     flops: int
+    tiled: bool = True
 
 
 def product(step: LibraryStep, found: Mapping[int, Lying]) -> Product | None:

@@ -46,7 +46,12 @@ def kernel(address: int, count: int, pointers: Sequence[tuple[int, int]], words:
 
 
 def shared_kernel(
-    address: int, count: int, pointers: Sequence[tuple[int, int]], pieces: int, call: int | None = None, kept: Any = None
+    address: int,
+    count: int,
+    pointers: Sequence[tuple[int, int]],
+    pieces: int,
+    call: int | None = None,
+    kept: Any = None,
 ) -> Launch:
     """A kernel that runs in so many pieces on this thread and the pool's, which are to be there: see `ready`. `call`: what calls it, as of `call_ir`;
     `kept`: what has to stay for it."""

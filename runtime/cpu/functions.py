@@ -16,6 +16,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
 from numfuse.runtime.cpu import elementary, trigonometry
+from numfuse.runtime.cpu.product_functions import product_tile  # noqa: F401
 from numfuse.runtime.cpu.stream_functions import past_line, store_fence, stream  # noqa: F401
 from numfuse.runtime.cpu.target import helper
 from numfuse.runtime.cpu.turn_functions import turn  # noqa: F401

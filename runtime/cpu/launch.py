@@ -197,7 +197,11 @@ def ready_ir(name: str) -> str:
 
 def _sharing_ir(name: str) -> str:
     """LLVM IR of `shared_launcher`: the words of `self` are kernel, count, pieces, pool, share, call, start, then each offset."""
-    lines = [f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{", "begin:", f"  %addresses = alloca [{POINTERS} x ptr]"]
+    lines = [
+        f"define ptr @{name}(ptr %self, ptr %args, i64 %n) {{",
+        "begin:",
+        f"  %addresses = alloca [{POINTERS} x ptr]",
+    ]
     lines += _fields(("kernel", "ptr"), ("count", "i64"), ("pieces", "i64"), ("pool", "ptr"), ("share", "ptr"))
     lines += _fields(("call", "ptr"), ("start", "ptr"), first=5)
     return (

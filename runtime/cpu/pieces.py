@@ -15,9 +15,11 @@ class Work(Protocol):
     def nbytes(self) -> int: ...
     @property
     def flops(self) -> int: ...
+    @property
+    def tiled(self) -> bool: ...
 
 
-BYTES_PER_SECOND, FLOPS_PER_SECOND = 25e9, 20e9
+BYTES_PER_SECOND, FLOPS_PER_SECOND, TILED_FLOPS_PER_SECOND = 25e9, 20e9, 100e9
 """A cautious guess at one core, to tell kernels that are worth sharing from those that are not."""
 SHARED_SECONDS = 40e-6
 """A kernel that takes one core less than this is not shared: waking a thread that sleeps takes about as long."""
@@ -28,7 +30,8 @@ HELD_SECONDS = 20e-6
 
 def seconds_of(work: Work) -> float:
     """About how long one core takes."""
-    return max(work.nbytes / BYTES_PER_SECOND, work.flops / FLOPS_PER_SECOND)
+    rate = TILED_FLOPS_PER_SECOND if work.tiled else FLOPS_PER_SECOND
+    return max(work.nbytes / BYTES_PER_SECOND, work.flops / rate)
 
 
 def byte_offsets(phase: Phase) -> list[int]:

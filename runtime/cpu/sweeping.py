@@ -69,7 +69,9 @@ class Group:
         """Whether a stage writes what another one touches, or reads what another one writes."""
         stage, others = self.stages[number], [one for k, one in enumerate(self.stages) if k != number]
         written = {memory for memory, parts in stage.touched.items() if any(part.written for part in parts)}
-        made = {memory for one in others for memory, parts in one.touched.items() if any(part.written for part in parts)}
+        made = {
+            memory for one in others for memory, parts in one.touched.items() if any(part.written for part in parts)
+        }
         touched = {memory for one in others for memory in one.touched}
         return bool(written & touched) or bool(set(stage.touched) & made)
 

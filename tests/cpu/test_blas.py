@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numfuse.compiler import targets
 from numfuse.runtime.cpu import blas
 from numfuse.runtime.cpu.executable import Executable
 
@@ -30,6 +31,12 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "steps": lambda a: np.repeat(np.repeat(a, 2, -1), 3, -2)[..., ::3, ::2],
     "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
 }
+
+
+@pytest.fixture(autouse=True)
+def products_by_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on processors whose vectors BLAS makes use of."""
+    monkeypatch.setattr(targets, "product_vector_bytes", lambda: 0)
 
 
 def executable_of(jitted: Any, *arguments: Any) -> Executable:

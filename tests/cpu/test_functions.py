@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numfuse.runtime.cpu.vectors import product_vector_bytes
 
 import numfuse as nf
 from tests.functions import CASES, close
@@ -18,8 +19,9 @@ def test_right_at_full_size_in_few_kernels(name: str, rng: np.random.Generator) 
     function = nf.jit(case.function, target="cpu")
     close(function(*arguments), case.function(*arguments))
     lowered = function.lower(*arguments, target="cpu")
-    assert len(lowered.kernels) <= case.cpu_kernels, lowered.explain()
-    assert lowered.library_calls == ["matmul"] * case.matmuls
+    products = case.matmuls if product_vector_bytes() else 0  # by kernels of their own, or by BLAS
+    assert len(lowered.kernels) <= case.cpu_kernels + products, lowered.explain()
+    assert lowered.library_calls == ["matmul"] * (case.matmuls - products)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -9,7 +9,7 @@ from tests.fuzz.campaign import run
 from tests.fuzz.found import FOUND
 
 
-def test_drawn_programs() -> None:
+def test_drawn_programs(products_by_kernels: None) -> None:
     campaign = run(300, ("graph", "python"), seed=1)
     assert not campaign.findings, "\n\n".join(f"# {wrong}\n{script}" for wrong, script in campaign.findings)
     assert campaign.checked > 270 and campaign.raising > 3

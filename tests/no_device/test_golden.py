@@ -42,13 +42,15 @@ KERNELS = {
     "across": (lambda x, y: x.T + y, [nf.spec("f4", 100, 64), nf.spec("f4", 64, 100)]),
     "streamed": (CASES["stencil"].function, [nf.spec("f4", 1026, 1026)]),
     "rotate": (lambda r, x, t: r @ x + t, [nf.spec("f4", 1000, 3, 3), nf.spec("f4", 1000, 3, 3), nf.spec("f4", 3)]),
+    "dense": (lambda x, w: np.maximum(x @ w, 0), [nf.spec("f4", 256, 1000), nf.spec("f4", 1000, 512)]),
+    "scores": (lambda q, k: q @ k.swapaxes(1, 2) / 8, [nf.spec("f4", 8, 128, 64), nf.spec("f4", 8, 100, 64)]),
     "count": (lambda x: (x > 0.5).sum(1), [nf.spec("f4", 50, 300)]),
 }
 
 
 @pytest.mark.parametrize("target", ["cpu", "cuda"])
 @pytest.mark.parametrize("name", KERNELS)
-def test_golden(name: str, target: str, request: pytest.FixtureRequest) -> None:
+def test_golden(name: str, target: str, request: pytest.FixtureRequest, products_by_kernels: None) -> None:
     function, specs = KERNELS[name]
     arch = "sm_90" if target == "cuda" else None
     schedule = nf.Schedule(stream=True) if name == "streamed" else None

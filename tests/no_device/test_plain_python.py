@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numfuse.compiler import targets
 from numfuse.compiler.schedule import CPU_CHOICES
 
 import numfuse as nf
@@ -17,8 +19,15 @@ from tests.random_programs import compare, programs
 
 
 @settings(max_examples=300)
-@given(programs(), st.sampled_from([None, *CPU_CHOICES]))
-def test_random_programs(drawn: tuple[list[np.ndarray], Callable[..., Any], Any], schedule: nf.Schedule | None) -> None:
+@given(programs(), st.sampled_from([None, *CPU_CHOICES]), st.sampled_from([0, 64]))
+def test_random_programs(
+    drawn: tuple[list[np.ndarray], Callable[..., Any], Any], schedule: nf.Schedule | None, vector: int
+) -> None:
+    with mock.patch.object(targets, "product_vector_bytes", lambda: vector):
+        _random_program(drawn, schedule)
+
+
+def _random_program(drawn: tuple[list[np.ndarray], Callable[..., Any], Any], schedule: nf.Schedule | None) -> None:
     arguments, program, steps = drawn
     traced = nf.jit(program, schedule=schedule).trace(*arguments)
     graph_results = traced.graph.evaluate(*[arguments[feed.leaf] for feed in traced.feeds])

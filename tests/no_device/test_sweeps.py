@@ -52,12 +52,10 @@ def check(stages: list[Stage], tiles: int, bands: int) -> bool:
     when: dict[Row, tuple[int, int, int]] = {}
     for part, side_by_side in enumerate(made):
         for number, table in enumerate(side_by_side):
-            moment = 0
-            for stage, first, last in table.tolist():
+            for moment, (stage, first, last) in enumerate(table.tolist()):
                 for row in range(first, last):
                     assert (stage, row) not in when
                     when[stage, row] = part, number, moment
-                moment += 1
     assert len(when) == sum(stage.count for stage in stages)
     for one, other in conflicts(stages):
         (part, number, moment), (other_part, other_number, other_moment) = when[one], when[other]
