@@ -4,7 +4,7 @@
     (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
     (n, k) @ (k, m)          of matrices that are not large, or of integers: sum(left[:, None, :] * right.T[None, :, :], axis=2)
     (b, n, k) @ (k, m)       of many matrices and one: one product of all rows, (b * n, k) @ (k, m), which BLAS is called for once
-    (n, k) @ (k, 1)          of a matrix in rows that is small, or of integers, or computed for it alone, and of a vector: sum(left * right)
+    (n, k) @ (k, 1)          of a matrix in rows and a vector: sum(left * right); of one in columns where it is small, or of integers
 
 A call of BLAS costs more than a small product; the sums take their terms in the order of k, and are exact for integers.
 """
@@ -81,7 +81,7 @@ def _is_written_out(node: Node, readers: Counter[Node], beside: set[Node]) -> bo
         return False
     if n * k * m <= SMALL and max(n, m) <= LONGEST:
         return True
-    fused = node in beside or _is_computed(left, readers) or _is_computed(right, readers)
+    fused = node in beside or _is_computed(left, readers) or _is_computed(right, readers) or m == 1
     return fused and (k == 1 or k * min(n, m) <= NARROW) and size_of(node.shape) >= MANY * min(n, m)
 
 
@@ -173,15 +173,14 @@ def _is_with_vector(node: Node, readers: Counter[Node], call: int) -> bool:
     strides = strides_in_memory(matrix)
     if strides is None:
         return False
-    side_by_side, columns, size = strides[summed] != 1, max(n, m), size_of(matrix.shape)
+    side_by_side, columns, size = strides[summed] != 1, max(n, m), size_of(matrix.shape[-2:])
     if side_by_side and strides[summed] != columns:
         return False
     if node.dtype.kind in "iu":  # NumPy has no BLAS for them
         return True
-    short = node.dtype.kind == "f" and size <= WITH_VECTOR * call
     if side_by_side:
-        return short and (size <= DOWN or size <= TALL * columns * columns)
-    return short or _is_computed(matrix, readers)
+        return node.dtype.kind == "f" and size <= WITH_VECTOR * call and (size <= DOWN or size <= TALL * columns * columns)
+    return node.dtype.kind == "f" or _is_computed(matrix, readers)
 
 
 def _with_vector(node: Node, emit: Emit) -> Node:
