@@ -64,7 +64,7 @@ def test_layouts(shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str) ->
     [
         lambda a, b: a @ b,
         lambda a, b: a.T @ b,
-        lambda a, b: a @ (b[:, 5] + 1),
+        lambda a, b: (b[:, 5] + 1) @ a,
         lambda a, b: np.tanh(a @ b) @ b[:7].T,
         lambda a, b: (a[3:150] @ b[:, 2:90] + a[3:150, :88]).T,
         lambda a, b: np.stack([a, b]) @ np.stack([b, b + 1]),

@@ -39,7 +39,7 @@ def test_a_kernel_never_feeds_a_product_that_it_reads(rng):
         x, r = np.zeros_like(b), b
         p, before = r, r @ r
         for _ in range(3):
-            ap = a @ p
+            ap = p @ a
             step = before / (p @ ap)
             x, r = x + step * p, r - step * ap
             now = r @ r
