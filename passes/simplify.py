@@ -1,6 +1,6 @@
 """Algebraic simplification, by the facts in the operator table and a few rules that name their operators.
 
-A rule keeps every value to the last bit but these, which stay within one unit in the last place more than NumPy's own
+A rule keeps every value to the last bit but these, which stay within two units in the last place more than NumPy's own
 function: powers with a small constant exponent become products, roots and quotients (`x**3` is `x * x * x`).
 """
 
@@ -16,6 +16,9 @@ from numfuse.compiler.types import broadcast, from_package, kind_of, size_of
 
 Emit = Callable[[Node], Node]
 Rule = Callable[[Node, Emit], Node]
+
+LARGEST_EXPONENT = 8
+"""Powers up to here are products: of five factors at most, each rounded once."""
 
 
 def simplify(graph: Graph) -> Graph:
@@ -157,25 +160,22 @@ def _power(node: Node, emit: Emit) -> Node:
         return base_to(do("reciprocal", base), int(-value), node, emit)
     if value == 1.5:
         return make("multiply", (base, do("sqrt", base)), node.where)
-    if value in (2.0, 3.0, 4.0):
+    if 2 <= value <= LARGEST_EXPONENT and value == int(value):
         return base_to(base, int(value), node, emit)
     return node
 
 
 def base_to(base: Node, exponent: int, node: Node, emit: Emit) -> Node:
-    """`base ** exponent` for 1 to 4, by squaring."""
+    """`base ** exponent` for a small whole exponent, by squaring."""
     if exponent == 1:
         return base
-    square = make("square", (base,), node.where)
-    if exponent == 2:
-        return square
-    emit(square)
-    return make("multiply", (square, square if exponent == 4 else base), node.where)
+    squared = make("square", (emit(base_to(base, exponent // 2, node, emit)),), node.where)
+    return make("multiply", (emit(squared), base), node.where) if exponent % 2 else squared
 
 
 def _integer_power(node: Node, emit: Emit) -> Node:
     exponent = node.params["exponent"]
-    return base_to(node.inputs[0], exponent, node, emit) if 1 <= exponent <= 4 else node
+    return base_to(node.inputs[0], exponent, node, emit) if 1 <= exponent <= LARGEST_EXPONENT else node
 
 
 def _divide(node: Node, emit: Emit) -> Node:

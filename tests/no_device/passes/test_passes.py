@@ -102,6 +102,11 @@ def test_cse_tells_params_apart() -> None:
         ("%1: f32[3] = divide(%x, 3.0:f32)", "%1: f32[3] = divide(%x, 3.0:f32)"),
         ("%1: f32[3] = power(%x, 2.0:f32)", "%1: f32[3] = square(%x)"),
         ("%1: f32[3] = power(%x, 3.0:f32)", "%1: f32[3] = square(%x)\n%2: f32[3] = multiply(%1, %x)"),
+        (
+            "%1: f32[3] = power(%x, 7.0:f32)",
+            "%1: f32[3] = square(%x)\n%2: f32[3] = multiply(%1, %x)\n%3: f32[3] = square(%2)\n%4: f32[3] = multiply(%3, %x)",
+        ),
+        ("%1: f32[3] = power(%x, 9.0:f32)", "%1: f32[3] = power(%x, 9.0:f32)"),
         ("%1: f32[3] = power(%x, -1.0:f32)", "%1: f32[3] = reciprocal(%x)"),
         ("%1: f32[3] = power(%x, 2.5:f32)", "%1: f32[3] = power(%x, 2.5:f32)"),
         ("%1: f32[3] = maximum(%x, %x)", ""),
