@@ -43,7 +43,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("cse", lambda graph, target, given: cse(graph)),
     ("dead", lambda graph, target, given: dead(graph)),
     ("associate", lambda graph, target, given: dead(associate(graph, target.fastmath))),
-    ("products", lambda graph, target, given: products(graph, target.product_call)),
+    ("products", lambda graph, target, given: products(graph, target.product_call, target.half_products)),
     ("panels", lambda graph, target, given: panels(graph, target.product_vector())),
     ("expand", lambda graph, target, given: expand(graph)),
     ("online", lambda graph, target, given: _online(graph, target)),

@@ -60,6 +60,8 @@ class Target:
     """Whether the loops of one row run in order, so that values can be written at places that are computed, some of them twice."""
     product_call: int = 1 << 15
     """Multiplications that take a kernel about as long as a call of the library's matrix product takes to begin."""
+    half_products: bool = True
+    """Whether the library has a fast matrix product of float16."""
     product_vector: Callable[[], int] = lambda: 0
     """Bytes of the vectors in which kernels compute matrix products; 0: the library does."""
     fastmath: bool = False
@@ -200,6 +202,7 @@ CPU = Target(
     takes_arrays=True,
     in_order=True,
     product_call=1 << 10,
+    half_products=False,
     product_vector=lambda: product_vector_bytes(),
 )
 

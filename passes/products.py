@@ -4,6 +4,7 @@
     (n, k) @ (k, m)          long, with few columns on both sides, or of a column and a row, beside elementwise work: the same
     (n, k) @ (k, m)          of matrices that are not large, or of integers: sum(left[:, None, :] * right.T[None, :, :], axis=2)
     (b, n, k) @ (k, m)       of many matrices and one: one product of all rows, (b * n, k) @ (k, m), which BLAS is called for once
+    a @ b                    of float16, where the library has no such product: that of float32, rounded once
     (n, k) @ (k, 1)          of a matrix in rows and a vector: sum(left * right); of one in columns where it is small, or of integers
 
 A call of BLAS costs more than a small product; the sums take their terms in the order of k, and are exact for integers.
@@ -44,10 +45,11 @@ TALL = 8
 """How many times longer than the rows such columns are, at least."""
 
 
-def products(graph: Graph, call: int = 1 << 15) -> Graph:
-    """`call`: multiplications up to which a kernel's sum is faster than a call of BLAS."""
+def products(graph: Graph, call: int = 1 << 15, of_half: bool = True) -> Graph:
+    """`call`: multiplications up to which a kernel's sum is faster than a call of BLAS. `of_half`: whether there is one for float16."""
     if not any(node.op == "matmul" for node in graph.nodes):
         return graph
+    graph = graph if of_half else rewrite(graph, _widened)
     readers = Counter(
         seen_through(source) for node in graph.nodes if operator(node.op).kind != "view" for source in node.inputs
     )
@@ -72,6 +74,13 @@ def products(graph: Graph, call: int = 1 << 15) -> Graph:
         return _with_vector(node, emit) if _is_with_vector(original, readers, call) else node
 
     return rewrite(graph, rule)
+
+
+def _widened(node: Node, emit: Emit) -> Node:
+    if node.op != "matmul" or node.dtype.char != "e":
+        return node
+    wide = [emit(make("astype", (source,), node.where, dtype=np.dtype("f4"))) for source in node.inputs]
+    return make("astype", (emit(make("matmul", wide, node.where)),), node.where, dtype=node.dtype)
 
 
 def _is_written_out(node: Node, readers: Counter[Node], beside: set[Node]) -> bool:

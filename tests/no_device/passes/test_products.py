@@ -56,6 +56,20 @@ def test_products_that_are_sums_in_a_kernel() -> None:
         assert ops(lambda a, b: a @ b + 1, nf.spec(dtype, *x), nf.spec(dtype, *y)) == ["kernel"]
 
 
+def test_float16_is_summed_in_float32() -> None:
+    before = graph("%x: f16[30,20], %y: f16[20,40]", "%1", "%1: f16[30,40] = matmul(%x, %y)")
+    check(
+        before,
+        products(before, 1 << 10, of_half=False),
+        """
+        %1: f32[30,20] = astype(%x, dtype=f32)
+        %2: f32[20,40] = astype(%y, dtype=f32)
+        %3: f32[30,40] = matmul(%1, %2)
+        %4: f16[30,40] = astype(%3, dtype=f16)
+        """,
+    )
+
+
 def test_many_matrices_times_one_are_one_product() -> None:
     before = graph("%x: f64[50,30,20], %y: f64[20,40]", "%1", "%1: f64[50,30,40] = matmul(%x, %y)")
     check(
