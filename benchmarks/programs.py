@@ -30,8 +30,8 @@ Each result is compared with NumPy's before it is timed. Writes programs.json an
 """
 NOTES = """
 The programs are those of tests/programs, unmodified but for the decorator, at their full size. Time of a call: the median over {rounds} rounds,
-in which NumPy and numfuse have their turn; each call gets arguments of its own, copied before the clock starts, since many programs write to
-theirs. {quiet}
+in which NumPy and numfuse have their turn after a pause, in which the threads of the one before go to sleep; each call gets arguments of its own,
+copied before the clock starts, since many programs write to theirs. {quiet}
 The factor is NumPy's time by numfuse's. `trace` and `lower` (passes and printing) are of one run; `first call` is in a process that has loaded
 Numba, with an empty cache; `kernels` are distinct ones, each compiled once, and `launches` how often kernels and library calls run in a call.
 {peers}"""
@@ -39,6 +39,10 @@ PEERS = """
 The last columns: the same functions under `jax.jit` and `torch.compile`, which takes NumPy code, each in a process of its own in which NumPy has
 turns too: NumPy's time by theirs, or what came instead of the right result within {limit:.0f} s.
 """
+
+
+PAUSE = 0.05
+"""Seconds: the threads of NumPy's BLAS look out for work for some 30 ms before they sleep, and take a core meanwhile."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,8 +120,12 @@ def measured(program: Program, rounds: int, patience: float) -> dict[str, Any]:
     first = check(program, function)
     runners = {"numpy": program.function, "numfuse": function}
 
+    def turn(runner: Callable[..., Any]) -> float:
+        time.sleep(PAUSE)
+        return min(seconds_of(runner, arguments) for _ in range(2))
+
     def one() -> dict[str, float]:
-        return {name: min(seconds_of(runner, arguments) for _ in range(2)) for name, runner in runners.items()}
+        return {name: turn(runner) for name, runner in runners.items()}
 
     taken, others, dropped = measure.quiet_rounds(one, rounds, patience)
     timings = {name: measure.timing([seconds[name] for seconds in taken], 1) for name in runners}

@@ -345,11 +345,10 @@ class Fuser:
         hoisted = cluster.rows is not None and all(
             set(plain_axes(index) or (None,)) <= set(cluster.rows) for index in places
         )
-        if not hoisted and any(
-            _repeated(index, loops) for index, loops in places.items()
-        ):  # it is spread over more elements than it has
+        times = max([_repeated(index, loops) for index, loops in places.items()], default=1)
+        if not hoisted and times > 1:  # it is spread over more elements than it has
             reduction = self.source_reduction[node]
-            if reduction is not None:
+            if reduction is not None and (times <= UNROLLED or all(_may_be_rows(cluster, index) for index in places)):
                 return (
                     ""
                     if resident(self.machine, reduction, cluster)
@@ -416,6 +415,12 @@ def _covered(cluster: Cluster, kept: tuple[Axis, ...]) -> bool:
     return all(set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values())
 
 
+def _may_be_rows(cluster: Cluster, index: Indices) -> bool:
+    """Whether a value at this index is one for a row of the kernel, or could be."""
+    kept = plain_axes(index)
+    return kept is not None and _covered(cluster, kept) and (cluster.rows is None or set(cluster.rows) == set(kept))
+
+
 def _moves(node: Node) -> bool:
     """Whether it is a reshape that is a view only of arrays in C order."""
     return node.op == "reshape" and _without_ones(node.shape) != _without_ones(node.inputs[0].shape)
@@ -425,10 +430,10 @@ def _without_ones(shape: Shape) -> list[int]:
     return [extent for extent in shape if extent != 1]
 
 
-def _repeated(index: Indices, loops: frozenset[Axis]) -> bool:
-    """Whether a value at `index` is the same for all steps of one of the loops around it, but not for all steps of all."""
+def _repeated(index: Indices, loops: frozenset[Axis]) -> int:
+    """How often a value at `index` is the same in a walk over the loops around it; 1 where it is the same in all of it."""
     axes = frozenset().union(*[part.axes for part in index])
-    return axes != loops and bool(axes) and size_of([axis.extent for axis in loops - axes]) > 1
+    return size_of([axis.extent for axis in loops - axes]) if axes else 1
 
 
 def _gathers(sources: Collection[Node], count: int) -> bool:

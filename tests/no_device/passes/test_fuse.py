@@ -179,3 +179,15 @@ def test_sums_of_rows_that_lie_across_what_is_written() -> None:
     assert "its rows are columns of what the kernel writes" in lowered.explain()
     along = nf.jit(lambda x, y: np.exp(x @ y.T - (x * x).sum(1, keepdims=True))).lower(*specs, target="cpu")
     assert len(along.kernels) == 1
+
+
+def test_what_a_layer_gives_is_not_computed_again_for_each_sum_of_the_next():
+    def steps(w, h):
+        for _ in range(3):
+            h = np.tanh(w @ h)
+        return h
+
+    lowered = nf.jit(steps).lower(nf.spec("f8", 300, 300), nf.spec("f8", 300), target="cpu")
+    for kernel in lowered.kernels:
+        before, _, _ = kernel.code.partition("tanh(")
+        assert "fold_add" in before, "tanh stands behind the sum"
