@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from numfuse.compiler.graph import Node
 from numfuse.compiler.index import ZERO, Axis, Index, axis_index
+from numfuse.compiler.types import size_of
 
 if TYPE_CHECKING:
     import networkx
 
 Indices = tuple[Index, ...]
+Places = dict[Indices, frozenset[Axis]]
+"""The indices at which a cluster needs a node, and the loops around each."""
 
 
 class Cluster:
@@ -78,6 +81,30 @@ def plain_axes(index: Indices) -> tuple[Axis, ...] | None:
         elif part.const:
             return None
     return tuple(axes) if len(set(axes)) == len(axes) else None
+
+
+def own_places(cluster: Cluster, node: Node) -> Places:
+    """The places of a cluster's first output: all elements, by axes of its own."""
+    index = own_index(node.shape)
+    cluster.add_axes(index)
+    return {index: frozenset(cluster.axes)}
+
+
+def covered(cluster: Cluster, kept: tuple[Axis, ...]) -> bool:
+    """Whether all that the cluster puts in memory has these axes, so that they can be its rows."""
+    return all(set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values())
+
+
+def may_be_rows(cluster: Cluster, index: Indices) -> bool:
+    """Whether a value at this index is one for a row of the kernel, or could be."""
+    kept = plain_axes(index)
+    return kept is not None and covered(cluster, kept) and (cluster.rows is None or set(cluster.rows) == set(kept))
+
+
+def repeated(index: Indices, loops: frozenset[Axis]) -> int:
+    """How often a value at `index` is the same in a walk over the loops around it; 1 where it is the same in all of it."""
+    axes = frozenset().union(*[part.axes for part in index])
+    return size_of([axis.extent for axis in loops - axes]) if axes else 1
 
 
 class ClusterGraph:

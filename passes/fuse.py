@@ -18,7 +18,18 @@ from numfuse.compiler.ops.gather import gathered, put_at
 from numfuse.compiler.ops.views import broadcast_index
 from numfuse.compiler.types import Shape, size_of
 from numfuse.compiler.walks import strides_in_memory
-from numfuse.passes.clusters import Cluster, ClusterGraph, Indices, own_index, plain_axes
+from numfuse.passes.clusters import (
+    Cluster,
+    ClusterGraph,
+    Indices,
+    Places,
+    covered,
+    may_be_rows,
+    own_index,
+    own_places,
+    plain_axes,
+    repeated,
+)
 from numfuse.passes.costs import CHEAP, UNROLLED, Costs, in_kernels, reduced_length
 from numfuse.passes.in_place import apart, operand_indices, region
 from numfuse.passes.outline import outline
@@ -41,10 +52,6 @@ class Refusal:
 
     producer: Node
     reason: str
-
-
-Places = dict[Indices, frozenset[Axis]]
-"""The indices at which a cluster needs a node, and the loops around each."""
 
 
 class Fuser:
@@ -318,7 +325,7 @@ class Fuser:
         """Index into a reduction's operand, the reduced axes as loops of the cluster."""
         (source,), axis = node.inputs, node.params["axis"]
         kept = plain_axes(index)
-        if cluster.rows is None and kept is not None and _covered(cluster, kept):
+        if cluster.rows is None and kept is not None and covered(cluster, kept):
             cluster.rows = kept
         inner = iter(cluster.inner_axes([source.shape[a] for a in axis]))
         outer = iter([part for a, part in enumerate(index) if not (node.params.get("block") and a in axis)])
@@ -345,10 +352,10 @@ class Fuser:
         hoisted = cluster.rows is not None and all(
             set(plain_axes(index) or (None,)) <= set(cluster.rows) for index in places
         )
-        times = max([_repeated(index, loops) for index, loops in places.items()], default=1)
+        times = max([repeated(index, loops) for index, loops in places.items()], default=1)
         if not hoisted and times > 1:  # it is spread over more elements than it has
             reduction = self.source_reduction[node]
-            if reduction is not None and (times <= UNROLLED or all(_may_be_rows(cluster, index) for index in places)):
+            if reduction is not None and (times <= UNROLLED or all(may_be_rows(cluster, index) for index in places)):
                 return (
                     ""
                     if resident(self.machine, reduction, cluster)
@@ -398,8 +405,8 @@ class Fuser:
         if len(places) == 1 and node.params.get("block") is None:
             kept = plain_axes(next(iter(places)))
             same_rows = kept is not None and (cluster.rows is None or set(cluster.rows) == set(kept))
-            covered = kept is not None and _covered(cluster, kept)
-            if kept is not None and same_rows and covered and size_of([a.extent for a in kept]) == size_of(node.shape):
+            same_rows = same_rows and kept is not None and covered(cluster, kept)
+            if kept is not None and same_rows and size_of([a.extent for a in kept]) == size_of(node.shape):
                 if writes_across(node, cluster, kept):
                     return "its rows are columns of what the kernel writes"
                 if not stores_elements(cluster, kept) or resident(self.machine, node, cluster):
@@ -408,17 +415,6 @@ class Fuser:
         if 0 < length * len(places) <= UNROLLED and self.work[node] * len(places) <= 8 * CHEAP:
             return ""
         return reason
-
-
-def _covered(cluster: Cluster, kept: tuple[Axis, ...]) -> bool:
-    """Whether all that the cluster puts in memory has these axes, so that they can be its rows."""
-    return all(set(kept) <= set(plain_axes(index) or ()) for index in cluster.outputs.values())
-
-
-def _may_be_rows(cluster: Cluster, index: Indices) -> bool:
-    """Whether a value at this index is one for a row of the kernel, or could be."""
-    kept = plain_axes(index)
-    return kept is not None and _covered(cluster, kept) and (cluster.rows is None or set(cluster.rows) == set(kept))
 
 
 def _moves(node: Node) -> bool:
@@ -430,22 +426,9 @@ def _without_ones(shape: Shape) -> list[int]:
     return [extent for extent in shape if extent != 1]
 
 
-def _repeated(index: Indices, loops: frozenset[Axis]) -> int:
-    """How often a value at `index` is the same in a walk over the loops around it; 1 where it is the same in all of it."""
-    axes = frozenset().union(*[part.axes for part in index])
-    return size_of([axis.extent for axis in loops - axes]) if axes else 1
-
-
 def _gathers(sources: Collection[Node], count: int) -> bool:
     """Whether so many of them are large arrays."""
     return len(sources) >= count and sum(size_of(one.shape) >= LARGE for one in sources) >= count
-
-
-def own_places(cluster: Cluster, node: Node) -> Places:
-    """The places of a cluster's first output: all elements, by axes of its own."""
-    index = own_index(node.shape)
-    cluster.add_axes(index)
-    return {index: frozenset(cluster.axes)}
 
 
 def fuse(graph: Graph, machine: Machine) -> Graph:

@@ -188,7 +188,9 @@ def _is_with_vector(node: Node, readers: Counter[Node], call: int) -> bool:
     if node.dtype.kind in "iu":  # NumPy has no BLAS for them
         return True
     if side_by_side:
-        return node.dtype.kind == "f" and size <= WITH_VECTOR * call and (size <= DOWN or size <= TALL * columns * columns)
+        return (
+            node.dtype.kind == "f" and size <= WITH_VECTOR * call and (size <= DOWN or size <= TALL * columns * columns)
+        )
     return node.dtype.kind == "f" or _is_computed(matrix, readers)
 
 
