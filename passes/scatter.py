@@ -39,7 +39,8 @@ def storable(node: Node) -> bool:
 
 def joins(combine: str, dtype: np.dtype) -> bool:
     """Whether a kernel can join two elements of the dtype by an operator, and the result is of that dtype again."""
-    if dtype.kind == "b" or operator(combine).kind != "elementwise" or getattr(np, combine).nin != 2:
+    row = operator(combine)
+    if dtype.kind == "b" or dtype.kind in row.refuses or row.kind != "elementwise" or getattr(np, combine).nin != 2:
         return False
     element = constant(dtype.type(0))
     try:

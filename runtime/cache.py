@@ -225,7 +225,6 @@ def versions(packages: Sequence[str], functions: Path) -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     code = hashlib.sha256()
-    here = Path(__file__).parent
-    for file in [here / "scalars.py", here / "intrinsics.py", here / "narrow.py", *sorted(functions.glob("*.py"))]:
+    for file in [*sorted(Path(__file__).parent.glob("*.py")), *sorted(functions.glob("*.py"))]:
         code.update(file.read_bytes())
     return "|".join([*found, code.hexdigest()])

@@ -44,9 +44,8 @@ def philox(builder: ir.IRBuilder, key: Any, place: Any, draw: Any, first: int, c
     return builder.lshr(builder.shl(bits, number(first % 64)), number(64 - count))
 
 
-def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], alignment: int) -> dict[str, Any]:
-    """`intrinsic`: the target's decorator; `symbol(name, type)`: what its library calls the C function `name` of that type; `alignment` of
-    `local` memory, in bytes."""
+def define(intrinsic: Callable[..., Any], alignment: int) -> dict[str, Any]:
+    """`intrinsic`: the target's decorator; `alignment` of `local` memory, in bytes."""
 
     @intrinsic
     def local(typing: Any, length: Any, dtype: Any) -> Any:
@@ -92,6 +91,11 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
         return x(x, number), lambda context, builder, signature, args: context.cast(builder, args[1], number, x)
 
     @intrinsic
+    def choose(typing: Any, test: Any, yes: Any, no: Any) -> Any:
+        """One of two numbers, both of which are computed: a conditional expression is a branch, and LLVM may move calls into branches."""
+        return yes(test, yes, yes), lambda context, builder, signature, args: builder.select(*args)
+
+    @intrinsic
     def complex_like(typing: Any, z: Any, real: Any, imag: Any) -> Any:
         """A complex number of z's type from its parts."""
 
@@ -108,15 +112,6 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
         return types.int64(x), lambda context, builder, signature, args: ir.Constant(I64, x.bitwidth)
 
     @intrinsic
-    def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            kind, by = args[0].type, args[1]
-            by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
-            return builder.call(external(builder, symbol("ldexp", kind), kind, [kind, I32]), [args[0], by])
-
-        return x(x, exponent), codegen
-
-    @intrinsic
     def int_random_bits(typing: Any, key: Any, place: Any, draw: Any, first: Any, count: Any) -> Any:
         """Philox 4x32-10 (see `compiler/ops/random.py`). It stands in the kernel itself, so that loops over it are vectorised."""
         if not (isinstance(first, types.Literal) and isinstance(count, types.Literal)):
@@ -128,21 +123,8 @@ def define(intrinsic: Callable[..., Any], symbol: Callable[[str, Any], str], ali
 
         return types.uint64(key, place, types.unliteral(draw), first, count), codegen  # type: ignore[attr-defined]
 
-    def frexp(part: int) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            kind = args[0].type
-            with builder.goto_entry_block():
-                exponent = builder.alloca(I32)
-            function = external(builder, symbol("frexp", kind), kind, [kind, I32.as_pointer()])
-            mantissa = builder.call(function, [args[0], exponent])
-            return builder.load(exponent) if part else mantissa
-
-        return intrinsic(lambda typing, x: ((types.int32 if part else x)(x), codegen))
-
-    made = (local, from_half, to_half, signbit, like, complex_like, width, int_random_bits, ldexp_int)
+    made = (local, from_half, to_half, signbit, like, choose, complex_like, width, int_random_bits)
     return {
         **{function.__name__: function for function in made},
         **narrow.define(intrinsic),
-        "frexp_mantissa": frexp(0),
-        "frexp_exponent": frexp(1),
     }

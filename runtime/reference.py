@@ -51,14 +51,6 @@ def modulus(z: Any) -> Any:
     return np.absolute(z)
 
 
-def complex_divide(a: Any, b: Any) -> Any:
-    return np.divide(a, b)
-
-
-def complex_reciprocal(z: Any) -> Any:
-    return np.reciprocal(z)
-
-
 def set_real(z: Any, part: Any) -> Any:
     return type(z)(complex(part, z.imag))
 
@@ -96,6 +88,15 @@ def fold_multiply(total: Any, value: Any) -> Any:
 def half(x: Any) -> Any:
     """`x` rounded to float16, held in float32."""
     return float32(np.float16(x))
+
+
+def half_nextafter(x: Any, y: Any) -> Any:
+    """The next float16, held in float32."""
+    return float32(np.nextafter(np.float16(x), np.float16(y)))
+
+
+def half_spacing(x: Any) -> Any:
+    return float32(np.spacing(np.float16(x)))
 
 
 def from_half(bits: Any) -> Any:
@@ -183,16 +184,21 @@ _INTEGERS = (
     "right_shift",
 )
 
+_COMPLEX = (
+    "divide", "reciprocal", "sqrt", "sign", "rint", "isinf", "isfinite", "less", "less_equal", "maximum", "minimum", "fmax", "fmin",
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sinh", "cosh", "tanh", "sin", "cos", "tan", "power",
+    "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh",
+)  # fmt: skip
+
 NAMES: dict[str, Any] = {
     **{name: getattr(np, name) for name in _SAME},
     **{f"int_{name}": getattr(np, name) for name in _INTEGERS},
+    **{f"complex_{name}": getattr(np, name) for name in _COMPLEX},
     **{
         f.__name__: f
         for f in (
             wrap_index,
             modulus,
-            complex_divide,
-            complex_reciprocal,
             set_real,
             set_imag,
             modf_fraction,
@@ -202,6 +208,8 @@ NAMES: dict[str, Any] = {
             fold_add,
             fold_multiply,
             half,
+            half_nextafter,
+            half_spacing,
             from_half,
             to_half,
             local,
@@ -214,6 +222,8 @@ NAMES: dict[str, Any] = {
     },
     **{name: f for theirs in ML_DTYPES for name, f in narrow_functions(theirs).items()},
     **TYPES,
+    "half_fmax": np.fmax,
+    "half_fmin": np.fmin,
     "int_random_bits": random_bits,
     "multiply_high": multiply_high,
     "bool_": Cast(bool),

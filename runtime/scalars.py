@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from numfuse.runtime import complex_scalars
+
 Compiled = Callable[[Any], Any]
 INF, PI, LOG_2, LOG2_E = math.inf, math.pi, math.log(2), 1 / math.log(2)
 
@@ -20,7 +22,7 @@ def define(compiled: Compiled, primitives: Mapping[str, Any]) -> dict[str, Any]:
         *_integers(compiled, primitives),
         *_floats(compiled, primitives),
         *_parts(compiled, primitives),
-        *_complex(compiled, primitives),
+        *complex_scalars.define(compiled, primitives),
         *_random(compiled, primitives),
     ]
     return {function.__name__: function for function in made}
@@ -135,7 +137,7 @@ def _floats(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
         if rest != zero and (b < zero) != (rest < zero):
             quotient = quotient - like(a, 1)
         if quotient == zero:
-            return copysign(zero, a / b)
+            return copysign(zero, a * b)
         whole = floor(quotient)
         return whole + like(a, 1) if quotient - whole > like(a, 0.5) else whole
 
@@ -148,22 +150,25 @@ def _floats(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
         return like(x, 1) if x > like(x, 0) else like(x, 0) if x < like(x, 0) else at_zero if x == like(x, 0) else x
 
     @compiled
+    def half_fmax(x, y):
+        """LLVM would do its own instruction of this kind in float16, by one number at a time."""
+        return x if y != y or x > y else y
+
+    @compiled
+    def half_fmin(x, y):
+        return x if y != y or x < y else y
+
+    @compiled
     def logaddexp(x, y):
-        if x == y:
-            return x + like(x, LOG_2)
-        apart = x - y
-        if apart > like(x, 0):
-            return x + log1p(exp(-apart))
-        return y + log1p(exp(apart)) if apart <= like(x, 0) else apart
+        larger = x if x > y else y
+        more = log1p(exp(-absolute(x - y)))
+        return larger + (like(x, LOG_2) if x == y else more)  # x - y is no number where both are infinite
 
     @compiled
     def logaddexp2(x, y):
-        if x == y:
-            return x + like(x, 1)
-        apart = x - y
-        if apart > like(x, 0):
-            return x + like(x, LOG2_E) * log1p(exp2(-apart))
-        return y + like(x, LOG2_E) * log1p(exp2(apart)) if apart <= like(x, 0) else apart
+        larger = x if x > y else y
+        more = like(x, LOG2_E) * log1p(exp2(-absolute(x - y)))
+        return larger + (like(x, 1) if x == y else more)
 
     @compiled
     def deg2rad(x):
@@ -181,12 +186,26 @@ def _floats(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
     def isfinite(x):
         return absolute(x) < like(x, INF)
 
-    return [remainder, floor_divide, sign, heaviside, logaddexp, logaddexp2, deg2rad, rad2deg, isinf, isfinite]
+    return [
+        remainder,
+        floor_divide,
+        sign,
+        heaviside,
+        half_fmax,
+        half_fmin,
+        logaddexp,
+        logaddexp2,
+        deg2rad,
+        rad2deg,
+        isinf,
+        isfinite,
+    ]
 
 
 def _parts(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
-    absolute, copysign, trunc, nextafter, ldexp_int, like = (
-        primitives[name] for name in ("absolute", "copysign", "trunc", "nextafter", "ldexp_int", "like")
+    absolute, copysign, trunc, nextafter, ldexp_int, like, to_half, from_half = (
+        primitives[name]
+        for name in ("absolute", "copysign", "trunc", "nextafter", "ldexp_int", "like", "to_half", "from_half")
     )
 
     @compiled
@@ -195,54 +214,29 @@ def _parts(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
 
     @compiled
     def spacing(x):
-        return copysign(nextafter(absolute(x), like(x, INF)) - absolute(x), x)
+        size = nextafter(absolute(x), like(x, INF)) - absolute(x)
+        return -size if x < like(x, 0) else size  # that of -0.0 is above zero
+
+    @compiled
+    def half_nextafter(x, y):
+        bits = to_half(x)
+        one = like(bits, 1)
+        if x == like(x, 0):
+            moved = copysign(from_half(one), y)
+        else:
+            moved = from_half(like(bits, bits + one) if (x < y) == (x > like(x, 0)) else like(bits, bits - one))
+        return x + y if x != x or y != y else x if x == y else moved
+
+    @compiled
+    def half_spacing(x):
+        """To the next number above, whatever the sign: NumPy has it so for float16 alone."""
+        return absolute(half_nextafter(x, like(x, INF)) - x) if absolute(x) < like(x, INF) else x - x
 
     @compiled
     def ldexp(x, exponent):
         return ldexp_int(x, max(min(exponent, like(exponent, 10000)), like(exponent, -10000)))
 
-    return [modf_fraction, spacing, ldexp]
-
-
-def _complex(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:
-    absolute, like, complex_like = (primitives[name] for name in ("absolute", "like", "complex_like"))
-
-    @compiled
-    def conjugate(z):
-        return complex_like(z, z.real, -z.imag)
-
-    @compiled
-    def set_real(z, part):
-        return complex_like(z, part, z.imag)
-
-    @compiled
-    def set_imag(z, part):
-        return complex_like(z, z.real, part)
-
-    @compiled
-    def complex_divide(a, b):
-        """Smith's method, as NumPy has it (Smith, "Algorithm 116: Complex division", 1962)."""
-        if absolute(b.real) >= absolute(b.imag):
-            if b.real == like(b.real, 0) and b.imag == like(b.real, 0):
-                return complex_like(a, a.real / absolute(b.real), a.imag / absolute(b.real))
-            ratio = b.imag / b.real
-            scale = like(b.real, 1) / (b.real + b.imag * ratio)
-            return complex_like(a, (a.real + a.imag * ratio) * scale, (a.imag - a.real * ratio) * scale)
-        ratio = b.real / b.imag
-        scale = like(b.real, 1) / (b.imag + b.real * ratio)
-        return complex_like(a, (a.real * ratio + a.imag) * scale, (a.imag * ratio - a.real) * scale)
-
-    @compiled
-    def complex_reciprocal(z):
-        if absolute(z.imag) <= absolute(z.real):
-            ratio = z.imag / z.real
-            size = z.real + z.imag * ratio
-            return complex_like(z, like(z.real, 1) / size, -ratio / size)
-        ratio = z.real / z.imag
-        size = z.real * ratio + z.imag
-        return complex_like(z, ratio / size, like(z.real, -1) / size)
-
-    return [conjugate, set_real, set_imag, complex_divide, complex_reciprocal]
+    return [modf_fraction, spacing, half_nextafter, half_spacing, ldexp]
 
 
 def _random(compiled: Compiled, primitives: Mapping[str, Any]) -> list[Any]:

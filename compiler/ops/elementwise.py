@@ -75,16 +75,28 @@ def integers(infix: str, **more: str) -> dict[str, str]:
     return {"i": infix, "u": infix, **more}
 
 
-def unary(function: str, cost: int = 20) -> Operator:
+def unary(function: str, cost: int = 20, **more: str) -> Operator:
     """A function of one float that NumPy, C and CUDA call by about the same name."""
-    return of_ufunc(getattr(np, function), floats(f"{function}({{0}})"), cost)
+    return of_ufunc(getattr(np, function), {**floats(f"{function}({{0}})"), **more}, cost)
+
+
+def unary_complex(function: str) -> Operator:
+    """One that kernels have of complex numbers too."""
+    return unary(function, c=f"complex_{function}({{0}})")
+
+
+COMPLEX_ORDER = {
+    "less": "complex_less({0}, {1})",
+    "less_equal": "complex_less_equal({0}, {1})",
+    "greater": "complex_less({1}, {0})",
+    "greater_equal": "complex_less_equal({1}, {0})",
+}
 
 
 def comparison(function: str, sign: str, code_bool: str, mixed: tuple[str, str]) -> Operator:
     """`mixed`: the code for a signed and an unsigned operand, which NumPy compares by value, and the other way round."""
     code = reals(f"{{0}} {sign} {{1}}", b=code_bool, iu=mixed[0], ui=mixed[1])
-    if function in ("equal", "not_equal"):
-        code["c"] = f"{{0}} {sign} {{1}}"
+    code["c"] = COMPLEX_ORDER.get(function, f"{{0}} {sign} {{1}}")
     return of_ufunc(getattr(np, function), code, commutative=function in ("equal", "not_equal"))
 
 
@@ -150,8 +162,14 @@ ROWS = [
     of_ufunc(np.floor_divide, {"f": "floor_divide({0}, {1})", **integers("int_floor_divide({0}, {1})")}, 12),
     of_ufunc(np.remainder, {"f": "remainder({0}, {1})", **integers("int_remainder({0}, {1})")}, 12),
     of_ufunc(np.fmod, {"f": "fmod({0}, {1})", **integers("int_fmod({0}, {1})")}, 12),
-    of_ufunc(np.power, {"f": "power({0}, {1})", "u": "int_power({0}, {1})"}, 40, neutral=1),
-    of_ufunc(np.float_power, floats("power({0}, {1})"), 40, neutral=1),
+    of_ufunc(
+        np.power,
+        {"f": "power({0}, {1})", "c": "complex_power({0}, {1})", **integers("int_power({0}, {1})")},
+        40,
+        neutral=1,
+        refuses="i",
+    ),
+    of_ufunc(np.float_power, {"f": "power({0}, {1})", "c": "complex_power({0}, {1})"}, 40, neutral=1),
     Operator(
         name="integer_power",
         kind="elementwise",
@@ -168,7 +186,16 @@ ROWS = [
         idempotent=True,
     ),
     of_ufunc(np.fabs, floats("absolute({0})"), idempotent=True),
-    of_ufunc(np.sign, {"f": "sign({0})", "V": "{0} if {0} == {zero} else sign({0})", **integers("int_sign({0})")}, 2),
+    of_ufunc(
+        np.sign,
+        {
+            "f": "sign({0})",
+            "V": "{0} if {0} == {zero} else sign({0})",
+            "c": "complex_sign({0})",
+            **integers("int_sign({0})"),
+        },
+        2,
+    ),
     of_ufunc(np.square, numbers("{0} * {0}")),
     of_ufunc(np.reciprocal, {"f": "{one} / {0}", "c": "complex_reciprocal({0})", **integers("int_reciprocal({0})")}, 8),
     of_ufunc(np.conjugate, {**reals("{0}"), "c": "conjugate({0})"}, involution=True),
@@ -178,13 +205,37 @@ ROWS = [
     of_ufunc(np.heaviside, floats("heaviside({0}, {1})"), 3),
     # order
     of_ufunc(
-        np.maximum, reals("maximum({0}, {1})", b="{0} | {1}"), 2, commutative=True, associative=True, idempotent=True
+        np.maximum,
+        reals("maximum({0}, {1})", b="{0} | {1}", c="complex_maximum({0}, {1})"),
+        2,
+        commutative=True,
+        associative=True,
+        idempotent=True,
     ),
     of_ufunc(
-        np.minimum, reals("minimum({0}, {1})", b="{0} & {1}"), 2, commutative=True, associative=True, idempotent=True
+        np.minimum,
+        reals("minimum({0}, {1})", b="{0} & {1}", c="complex_minimum({0}, {1})"),
+        2,
+        commutative=True,
+        associative=True,
+        idempotent=True,
     ),
-    of_ufunc(np.fmax, reals("fmax({0}, {1})", b="{0} | {1}"), 2, commutative=True, associative=True, idempotent=True),
-    of_ufunc(np.fmin, reals("fmin({0}, {1})", b="{0} & {1}"), 2, commutative=True, associative=True, idempotent=True),
+    of_ufunc(
+        np.fmax,
+        reals("fmax({0}, {1})", b="{0} | {1}", e="half_fmax({0}, {1})", c="complex_fmax({0}, {1})"),
+        2,
+        commutative=True,
+        associative=True,
+        idempotent=True,
+    ),
+    of_ufunc(
+        np.fmin,
+        reals("fmin({0}, {1})", b="{0} & {1}", e="half_fmin({0}, {1})", c="complex_fmin({0}, {1})"),
+        2,
+        commutative=True,
+        associative=True,
+        idempotent=True,
+    ),
     comparison(
         "equal", "==", "not ({0} ^ {1})", ("({0} >= 0) & (uint64({0}) == {1})", "({1} >= 0) & ({0} == uint64({1}))")
     ),
@@ -230,13 +281,14 @@ ROWS = [
     of_ufunc(np.right_shift, integers("int_right_shift({0}, {1})"), 3, neutral=0),
     of_ufunc(np.bitwise_count, integers("bitwise_count({0})"), 2),
     # exponentials, logarithms, roots
-    *[unary(name) for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt")],
-    of_ufunc(np.sqrt, floats("sqrt({0})"), 8),
+    *[unary_complex(name) for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p")],
+    unary("cbrt"),
+    of_ufunc(np.sqrt, {"f": "sqrt({0})", "c": "complex_sqrt({0})"}, 8),
     of_ufunc(np.logaddexp, floats("logaddexp({0}, {1})"), 45, commutative=True),
     of_ufunc(np.logaddexp2, floats("logaddexp2({0}, {1})"), 45, commutative=True),
     # angles
-    *[unary(name) for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan")],
-    *[unary(name) for name in ("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh")],
+    *[unary_complex(name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")],
+    *[unary_complex(name) for name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")],
     of_ufunc(np.arctan2, floats("arctan2({0}, {1})"), 30),
     *[of_ufunc(getattr(np, name), floats("deg2rad({0})"), 1, name) for name in ("deg2rad", "radians")],
     *[of_ufunc(getattr(np, name), floats("rad2deg({0})"), 1, name) for name in ("rad2deg", "degrees")],
@@ -245,14 +297,14 @@ ROWS = [
         of_ufunc(f, {"f": f"{f.__name__}({{0}})", **integers("{0}", b="{0}")}, 1, idempotent=True)
         for f in (np.floor, np.ceil, np.trunc)
     ],
-    of_ufunc(np.rint, floats("rint({0})"), idempotent=True),
+    of_ufunc(np.rint, {"f": "rint({0})", "c": "complex_rint({0})"}, idempotent=True),
     of_ufunc(np.isnan, {"f": "{0} != {0}", "c": "{0} != {0}", **integers("False", b="False")}),
-    of_ufunc(np.isinf, {"f": "isinf({0})", **integers("False", b="False")}),
-    of_ufunc(np.isfinite, {"f": "isfinite({0})", **integers("True", b="True")}),
+    of_ufunc(np.isinf, {"f": "isinf({0})", "c": "complex_isinf({0})", **integers("False", b="False")}),
+    of_ufunc(np.isfinite, {"f": "isfinite({0})", "c": "complex_isfinite({0})", **integers("True", b="True")}),
     of_ufunc(np.signbit, floats("signbit({0})")),
     of_ufunc(np.copysign, floats("copysign({0}, {1})")),
-    of_ufunc(np.nextafter, floats("nextafter({0}, {1})"), 6, half=False),
-    of_ufunc(np.spacing, floats("spacing({0})"), 8, half=False),
+    of_ufunc(np.nextafter, {"f": "nextafter({0}, {1})", "e": "half_nextafter({0}, {1})"}, 6, half=False),
+    of_ufunc(np.spacing, {"f": "spacing({0})", "e": "half_spacing({0})"}, 8, half=False),
     of_ufunc(np.ldexp, {"fi": "ldexp({0}, {1})"}, 10),
     part_of(np.modf, 0, "modf_fraction", floats("modf_fraction({0})")),
     part_of(np.modf, 1, "modf_whole", floats("trunc({0})"), 1),

@@ -46,7 +46,8 @@ class Operator:
     ufunc: np.ufunc | None = None
     """The NumPy ufunc it stands for, where it is one: gives the loop dtypes (NEP 50)."""
     code: Mapping[str, str] = field(default_factory=dict)
-    """Scalar code by the kinds of the operands' dtypes ('b', 'i', 'u', 'f', 'c'; 'V' where ml_dtypes' floats have another; see `code_for`)."""
+    """Scalar code by the kinds of the operands' dtypes ('b', 'i', 'u', 'f', 'c'; 'e' and 'V' where float16 and ml_dtypes' floats have another; see
+    `code_for`)."""
     pull: Pull | None = None
     """For views and guarded operators: where the element at an output index comes from."""
     combine: str = ""
@@ -54,7 +55,7 @@ class Operator:
     identity: Callable[[np.dtype], Any] | None = None
     """For reductions: the value that leaves `combine` unchanged."""
     half: bool = True
-    """Whether float16, and narrower types, may be computed in float32 and rounded."""
+    """Whether float16 without code of its own, and narrower types, may be computed in float32 and rounded."""
     cost: int = 1
     """About how many additions one element costs; 0 for what costs nothing, 10 and more for a library function."""
     commutative: bool = False
@@ -63,6 +64,8 @@ class Operator:
     """f(f(x)) == f(x), or f(x, x) == x."""
     carries: str = ""
     """The kinds of operands each of which the result depends on whatever the others are, so that no compiler can do without it."""
+    refuses: str = ""
+    """The kinds of operands of which NumPy refuses some values: tracing has calls checked, and leaves scans and writes at places to NumPy."""
     involution: bool = False
     """f(f(x)) == x."""
     total: bool = False
@@ -78,6 +81,8 @@ class Operator:
             code = self.code["V"]
         if code is None and len(set(kinds)) == 1:
             code = self.code.get(kinds[0])
+        if "e" in self.code and all(dtype == np.float16 for dtype in dtypes):
+            return self.code["e"]
         if not self.half and any(dtype in NARROW for dtype in dtypes):
             return None
         return code

@@ -15,7 +15,9 @@ import llvmlite.ir as ir
 from numba.core import types
 from numba.extending import intrinsic
 from numfuse.runtime import intrinsics
-from numfuse.runtime.cpu import elementary, trigonometry
+from numfuse.runtime.cpu import division, elementary, float_parts, integers, powers, trigonometry
+from numfuse.runtime.cpu.guarded import add_attribute, of_library
+from numfuse.runtime.cpu.instructions import words
 from numfuse.runtime.cpu.product_functions import product_tile  # noqa: F401
 from numfuse.runtime.cpu.stream_functions import past_line, store_fence, stream  # noqa: F401
 from numfuse.runtime.cpu.target import helper
@@ -70,16 +72,13 @@ def vector_variants(symbol: str, scalar: ir.Type, arity: int) -> list[tuple[str,
 def call_c(builder: ir.IRBuilder, symbol: str, args: list[Any]) -> Any:
     """Calls a C function of floats, and tells LLVM of its vector forms."""
     scalar = args[0].type
+    call = of_library(symbol)(builder, *args)
     symbol += "f" if scalar == FLOAT else ""
     module = builder.module
-    function = external(builder, symbol, scalar, [scalar] * len(args))
-    for attribute in ("readnone", "nounwind"):
-        function.attributes.add(attribute)
-    call = builder.call(function, args)
     variants = vector_variants(symbol, scalar, len(args))
     if variants:
         told = ",".join(f"_ZGV_LLVM_N{width}{'v' * len(args)}_{symbol}({name})" for name, width in variants)
-        trigonometry.add_attribute(call, f'"vector-function-abi-variant"="{told}"')
+        add_attribute(call, f'"vector-function-abi-variant"="{told}"')
         for name, width in variants:
             vector = ir.VectorType(scalar, width)
             declared = external(builder, name, vector, [vector] * len(args))
@@ -125,7 +124,38 @@ def llvm_function(name: str, arity: int = 1, flags: tuple[str, ...] = ()) -> Any
 
     if arity == 1:
         return intrinsic(lambda typing, x: (x(x), codegen))
+    if arity == 3:
+        return intrinsic(lambda typing, x, y, z: (x(x, x, x), codegen))
     return intrinsic(lambda typing, x, y: (x(x, x), codegen))
+
+
+def _two(codegen: Callable[..., Any]) -> Any:
+    """An intrinsic of two operands of one type."""
+    return intrinsic(lambda typing, x, y: (x(x, x), lambda context, builder, signature, args: codegen(builder, *args)))
+
+
+@intrinsic
+def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind = words(args[0].type)
+        resized = builder.trunc if args[1].type.width > kind.width else builder.sext
+        return float_parts.ldexp(builder, args[0], args[1] if args[1].type == kind else resized(args[1], kind))
+
+    return x(x, exponent), codegen
+
+
+@intrinsic
+def frexp_mantissa(typing: Any, x: Any) -> Any:
+    return x(x), lambda context, builder, signature, args: float_parts.frexp(builder, args[0])[0]
+
+
+@intrinsic
+def frexp_exponent(typing: Any, x: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        exponent = float_parts.frexp(builder, args[0])[1]
+        return exponent if exponent.type == I32 else builder.trunc(exponent, I32)
+
+    return types.int32(x), codegen
 
 
 def by_kind(
@@ -182,30 +212,35 @@ _UNARY = (
 )  # fmt: skip
 
 
-def short_or_c(name: str, short: Callable[..., Any], *kinds: ir.Type) -> Any:
+def short_or_c(name: str, short: Callable[..., Any], *kinds: ir.Type, arity: int = 1) -> Any:
     """A function of floats of these kinds in the kernel itself where that pays, else the C library's."""
     fast = elementary.is_fast()
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return short(builder, args[0]) if fast and args[0].type in kinds else call_c(builder, name, list(args))
+        return short(builder, *args) if fast and args[0].type in kinds else call_c(builder, name, list(args))
 
-    return intrinsic(lambda typing, x: (x(x), codegen))
+    if arity == 1:
+        return intrinsic(lambda typing, x: (x(x), codegen))
+    return intrinsic(lambda typing, x, y: (x(x, x), codegen))
 
 
-power = c_function("pow", 2)
-hypot = c_function("hypot", 2)
+power = short_or_c("pow", powers.power, FLOAT, arity=2)
+hypot = short_or_c("hypot", elementary.hypot, FLOAT, DOUBLE, arity=2)
 arctan2 = c_function("atan2", 2)
-nextafter = c_function("nextafter", 2)
-fmod = c_function("fmod", 2)
+nextafter = _two(float_parts.nextafter)
 _CALLS = {name: c_function(_LIBM_NAMES.get(name, name)) for name in _UNARY} | {
     "exp": short_or_c("exp", elementary.exp, FLOAT, DOUBLE),
     "log": short_or_c("log", elementary.log, FLOAT, DOUBLE),
     "sin": short_or_c("sin", trigonometry.sin, FLOAT),
     "cos": short_or_c("cos", trigonometry.cos, FLOAT),
-    "tanh": short_or_c("tanh", elementary.tanh, FLOAT),
+    "exp2": short_or_c("exp2", elementary.exp2, FLOAT, DOUBLE),
+    "log1p": short_or_c("log1p", elementary.log1p, FLOAT, DOUBLE),
+    "tanh": short_or_c("tanh", elementary.tanh, FLOAT, DOUBLE),
+    "fmod": short_or_c("fmod", division.fmod, FLOAT, DOUBLE, arity=2),
 }
 sqrt, floor, ceil, trunc, rint = (llvm_function(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint"))
 copysign = llvm_function("copysign", 2)
+fused = llvm_function("fma", 3)
 absolute = by_kind(float_call("fabs"), negated_if_negative, itself)
 maximum = by_kind(float_call("maximum", ("nsz",)), chosen("icmp_signed", ">"), chosen("icmp_unsigned", ">"), 2)
 minimum = by_kind(float_call("minimum", ("nsz",)), chosen("icmp_signed", "<"), chosen("icmp_unsigned", "<"), 2)
@@ -275,15 +310,39 @@ def count_ones(typing: Any, x: Any) -> Any:
 
 
 def _modulus(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-    return call_c(builder, "hypot", [builder.extract_value(args[0], part) for part in (0, 1)])
+    parts = [builder.extract_value(args[0], part) for part in (0, 1)]
+    return elementary.hypot(builder, *parts) if elementary.is_fast() else call_c(builder, "hypot", parts)
 
 
 modulus = intrinsic(lambda typing, z: (z.underlying_float(z), _modulus))
 _PRIMITIVES = {
+    **intrinsics.define(intrinsic, alignment=64),
     **globals(),
-    **intrinsics.define(intrinsic, lambda name, kind: name + ("f" if kind == FLOAT else ""), alignment=64),
     **_CALLS,
 }
 
-NAMES: dict[str, Any] = {**_PRIMITIVES, **define(helper, _PRIMITIVES)}
+
+def _of_integers(divide: integers.Divide) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind, other = signature.args
+        return divide(builder, args[0], context.cast(builder, args[1], other, kind), kind.signed)
+
+    return intrinsic(lambda typing, x, y: (types.unliteral(x)(x, y), codegen))  # type: ignore[attr-defined]
+
+
+@intrinsic
+def _int_power(typing: Any, x: Any, exponent: Any) -> Any:
+    exponent = types.unliteral(exponent)  # type: ignore[attr-defined]
+    return x(x, exponent), lambda context, builder, signature, args: integers.power(builder, *args)
+
+
+_BETTER = {
+    f"int_{name}": _of_integers(getattr(integers, name)) for name in ("floor_divide", "remainder", "fmod", "gcd", "lcm")
+}
+"""In place of what all targets compile."""
+_BETTER["int_power"] = _int_power
+if elementary.is_fast():
+    _BETTER["floor_divide"] = _two(division.floor_divide)
+
+NAMES: dict[str, Any] = {**_PRIMITIVES, **define(helper, _PRIMITIVES), **_BETTER}
 """What printed kernels find: every name that the operator table's code uses."""

@@ -13,7 +13,9 @@ from llvmlite.ir.values import MDValue
 from numfuse.runtime.intrinsics import I32
 
 LONG = 14
-"""Fused multiplications and additions in a loop from which on it is interleaved: those of two inline functions."""
+"""Fused multiplications and additions in a loop from which on it is interleaved: those of two inline functions of float32, or of one of float64."""
+DOUBLE_WEIGHT = 1.6
+"""As how many of float32 one of float64 counts: polynomials are longer, and vectors hold fewer numbers."""
 COUNT = 4
 
 
@@ -36,11 +38,12 @@ def interleave(function: ir.Function) -> None:
         back[0].set_metadata("llvm.loop", _LoopId(function.module, [told], str(len(function.module.metadata))))
 
 
-def _multiplications(function: ir.Function) -> int:
-    """The fused multiplications and additions in a function and those that it calls."""
+def _multiplications(function: ir.Function) -> float:
+    """The weight of the fused multiplications and additions in a function and those that it calls."""
     calls = [each for block in function.blocks for each in block.instructions if isinstance(each, ir.CallInstr)]
     callees = [call.callee for call in calls if isinstance(call.callee, ir.Function)]
-    return sum(1 if callee.name.startswith("llvm.fma.") else _multiplications(callee) for callee in callees)
+    weights = {"llvm.fma.f32": 1, "llvm.fma.f64": DOUBLE_WEIGHT}
+    return sum(weights.get(callee.name) or _multiplications(callee) for callee in callees)
 
 
 def _place(block: ir.Block) -> int:

@@ -131,7 +131,7 @@ class _Dispatcher(CPUDispatcher):
 
 def helper(function: Callable[..., Any], **options: Any) -> Any:
     """A Python function that kernels may call, compiled for their types."""
-    return _Dispatcher(function, {}, {"nopython": True, "error_model": "numpy"}, KernelPipeline)
+    return _Dispatcher(function, {}, {"nopython": True, "error_model": "numpy", "forceinline": True}, KernelPipeline)
 
 
 target_extension.dispatcher_registry[_Target] = _Dispatcher

@@ -48,6 +48,12 @@ def two(codegen: Callable[..., Any]) -> Any:
     return intrinsic(lambda typing, x, y: (x(x, x), lambda context, builder, signature, args: codegen(builder, *args)))
 
 
+def three(codegen: Callable[..., Any]) -> Any:
+    return intrinsic(
+        lambda typing, x, y, z: (x(x, x, x), lambda context, builder, signature, args: codegen(builder, *args))
+    )
+
+
 # -- scalars -------------------------------------------------------------------------------------------------------------
 
 
@@ -64,7 +70,7 @@ def libdevice(name: str, arity: int = 1) -> Any:
     def codegen(builder: ir.IRBuilder, *args: Any) -> Any:
         return _libdevice(builder, name, *args)
 
-    return one(codegen) if arity == 1 else two(codegen)
+    return {1: one, 2: two, 3: three}[arity](codegen)
 
 
 def _by_kind(floats: Callable[..., Any], signed: Callable[..., Any], unsigned: Callable[..., Any], arity: int) -> Any:
@@ -147,14 +153,39 @@ modulus = intrinsic(
 )
 
 
+@intrinsic
+def ldexp_int(typing: Any, x: Any, exponent: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind, by = args[0].type, args[1]
+        by = builder.sext(by, I32) if by.type.width < 32 else builder.trunc(by, I32) if by.type.width > 32 else by
+        return builder.call(external(builder, _symbol("ldexp", kind), kind, [kind, I32]), [args[0], by])
+
+    return x(x, exponent), codegen
+
+
+def _frexp(part: int) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        with builder.goto_entry_block():
+            exponent = builder.alloca(I32)
+        function = external(builder, _symbol("frexp", kind), kind, [kind, I32.as_pointer()])
+        mantissa = builder.call(function, [args[0], exponent])
+        return builder.load(exponent) if part else mantissa
+
+    return intrinsic(lambda typing, x: ((types.int32 if part else x)(x), codegen))
+
+
 _PRIMITIVES: dict[str, Any] = {
     **{name: value for name, value in globals().items() if not name.startswith("_")},
     **memory.NAMES,
     "shared": teams.shared,
     "barrier": teams.barrier,
-    **intrinsics.define(intrinsic, _symbol, alignment=16),
+    **intrinsics.define(intrinsic, alignment=16),
+    "frexp_mantissa": _frexp(0),
+    "frexp_exponent": _frexp(1),
     **{name: libdevice(_LIBDEVICE_NAMES.get(name, name)) for name in _UNARY},
     **{name: libdevice(symbol, 2) for name, symbol in _BINARY.items()},
+    "fused": libdevice("fma", 3),
 }
 
 

@@ -164,8 +164,16 @@ def test_slices_from_any_place_on_load_16_bytes(start: int) -> None:
 
 
 def test_what_has_no_kernel_is_a_library_call() -> None:
-    lowered = nf.jit(lambda z: np.exp(z) * 2).lower(nf.spec("c8", 10), target="cuda", arch="sm_90")
-    assert lowered.library_calls == ["exp"] and len(lowered.kernels) == 1
+    lowered = nf.jit(lambda x: np.sort(x) * 2).lower(nf.spec("f4", 10), target="cuda", arch="sm_90")
+    assert lowered.library_calls == ["sort"] and len(lowered.kernels) == 1
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "sin", "tanh", "arcsin", "arctanh", "sign"])
+def test_functions_of_complex_numbers_are_kernels(name: str) -> None:
+    function = getattr(np, name)
+    for dtype in ("c8", "c16"):
+        (kernel,) = nf.jit(lambda z: function(z)).lower(nf.spec(dtype, 1000), target="cuda", arch="sm_90").kernels
+        assert kernel.resources["spill_bytes"] == 0 and kernel.resources["registers"] <= 64
 
 
 def test_calling_without_a_gpu_says_what_to_do() -> None:
