@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Program, Step, ViewStep
+from numfuse.compiler.lower.lying import lying
+from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Phase, Program, Step, ViewStep
+from numfuse.runtime.cpu.whole_calls import Call
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import KINDS, Blas
-from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
+from numfuse.runtime.cuda.kernels import compiled_kernel
+from numfuse.runtime.cuda.whole_calls import whole_call
 from numfuse.runtime.library_call import library_call
 
 
@@ -24,7 +27,15 @@ class CudaExecutable:
 
     def __init__(self, program: Program, arch: str, options: dict[str, Any], gpu: Any) -> None:
         self.program = program
-        self._gpu = gpu
+        self.device = gpu
+        self.lying = lying(program) if any(isinstance(step, ViewStep) for step in program.steps) else {}
+        argument = {k for k, value in enumerate(program.values) if value.place == "argument"}
+        self.donated = {number: k for number, k in program.donated.items() if k in argument}
+        """For each result in the memory of an argument, that argument."""
+        self.donated |= {k: k for k in program.results if k in argument}
+        self.by_value: frozenset[int] = frozenset()
+        """The arguments that are numbers, given to kernels by value."""
+        self.all_on_device = not any(isinstance(step, LibraryStep) for step in program.steps)
         self.kernels = {
             phase.source.code: compiled_kernel(
                 phase.source, arch, phase.extents["block"], bool(options.get("fastmath"))
@@ -32,12 +43,12 @@ class CudaExecutable:
             for kernel in program.kernels
             for phase in kernel.phases
         }
-        self._loaded: dict[int, Any] = {}
+        self._loaded: dict[str, int] = {}
         self._constants: dict[int, DeviceArray] = {}
         self._blas: Blas | None = None
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
-        gpu = self._gpu()
+        gpu = self.device()
         on_device = any(isinstance(argument, DeviceArray) for argument in arguments)
         values = self._values(gpu, arguments)
         for step in self.program.steps:
@@ -48,7 +59,7 @@ class CudaExecutable:
 
     def profile(self, arguments: Sequence[Any], rounds: int = 7) -> list[float]:
         """Seconds that each kernel takes by the host's clock, the least of several calls with copies of the arguments."""
-        gpu = self._gpu()
+        gpu = self.device()
         least = [math.inf] * len(self.program.kernels)
         for _ in range(rounds):
             values = self._values(gpu, [a.copy() if isinstance(a, DeviceArray) else a for a in arguments])
@@ -83,10 +94,14 @@ class CudaExecutable:
                     gpu, workspace.address + value.number, value.shape, value.dtype, owner=workspace
                 )
             elif value.place == "constant":
-                if number not in self._constants:
-                    self._constants[number] = DeviceArray.from_host(gpu, value.node.params["value"])
-                values[number] = self._constants[number]
+                values[number] = self.constant(gpu, number)
         return values
+
+    def constant(self, gpu: Any, number: int) -> DeviceArray:
+        """A constant of the program, copied to the device once."""
+        if number not in self._constants:
+            self._constants[number] = DeviceArray.from_host(gpu, self.program.values[number].node.params["value"])
+        return self._constants[number]
 
     def _run(self, gpu: Any, step: Step, values: list[Any]) -> None:
         if isinstance(
@@ -107,16 +122,23 @@ class CudaExecutable:
                 on_the_host(step, values)
             return
         for phase in step.kernel.phases:
-            compiled = self.kernels[phase.source.code]
             places = zip(phase.values, phase.offsets, strict=True)
             addresses = [values[number].address + start * values[number].dtype.itemsize for number, start in places]
             arguments = [phase.extents["n"], *addresses]
-            gpu.launch(self._function(gpu, compiled), phase.extents["grid"], phase.extents["block"], arguments)
+            gpu.launch(self.function(gpu, phase), phase.extents["grid"], phase.extents["block"], arguments)
 
-    def _function(self, gpu: Any, compiled: CompiledKernel) -> Any:
-        if id(compiled) not in self._loaded:
-            self._loaded[id(compiled)] = gpu.load(compiled.cubin)
-        return self._loaded[id(compiled)]
+    def function(self, gpu: Any, phase: Phase) -> int:
+        """The kernel's function on the device, loaded once."""
+        code = phase.source.code
+        if code not in self._loaded:
+            self._loaded[code] = gpu.load(self.kernels[code].cubin)
+        return self._loaded[code]
+
+    def entry(
+        self, specs: Sequence[Any], given: Sequence[int | np.ndarray], written: Sequence[int] = ()
+    ) -> tuple[Call, Call]:
+        """As `whole_call` makes it. What is `written` is computed elsewhere, and copied by the caller."""
+        return whole_call(self, specs, given)
 
 
 def on_the_host(step: LibraryStep, values: list[Any]) -> None:
