@@ -56,7 +56,7 @@ def scaled(x: Any, by: Any) -> Any:
 
 
 def ten(x: Any) -> Any:
-    for _ in range(5):
+    for _ in range(9):
         x = x / x.sum() + x.max(0)
     return x
 

@@ -33,7 +33,13 @@ class CudaExecutable:
         self.donated = {number: k for number, k in program.donated.items() if k in argument}
         """For each result in the memory of an argument, that argument."""
         self.donated |= {k: k for k in program.results if k in argument}
-        self.by_value: frozenset[int] = frozenset()
+        self.by_value = frozenset(
+            number
+            for kernel in program.kernels
+            for phase in kernel.phases
+            for parameter, number in zip(phase.source.parameters[1:], phase.values, strict=True)
+            if parameter.number
+        )
         """The arguments that are numbers, given to kernels by value."""
         self.all_on_device = not any(isinstance(step, LibraryStep) for step in program.steps)
         self.kernels = {
@@ -83,7 +89,8 @@ class CudaExecutable:
         for number, value in enumerate(self.program.values):
             if value.place == "argument":
                 given = arguments[value.number]
-                values[number] = given if isinstance(given, DeviceArray) else DeviceArray.from_host(gpu, given)
+                on_host = not isinstance(given, DeviceArray) and number not in self.by_value
+                values[number] = DeviceArray.from_host(gpu, given) if on_host else given
             elif number in self.program.donated:
                 values[number] = values[self.program.donated[number]]
             elif value.place == "result":
@@ -123,8 +130,13 @@ class CudaExecutable:
             return
         for phase in step.kernel.phases:
             places = zip(phase.values, phase.offsets, strict=True)
-            addresses = [values[number].address + start * values[number].dtype.itemsize for number, start in places]
-            arguments = [phase.extents["n"], *addresses]
+            given = [
+                word_of(values[number])
+                if number in self.by_value
+                else values[number].address + start * values[number].dtype.itemsize
+                for number, start in places
+            ]
+            arguments = [phase.extents["n"], *given]
             gpu.launch(self.function(gpu, phase), phase.extents["grid"], phase.extents["block"], arguments)
 
     def function(self, gpu: Any, phase: Phase) -> int:
@@ -139,6 +151,11 @@ class CudaExecutable:
     ) -> tuple[Call, Call]:
         """As `whole_call` makes it. What is `written` is computed elsewhere, and copied by the caller."""
         return whole_call(self, specs, given)
+
+
+def word_of(number: Any) -> int:
+    """The bits of a number as an integer."""
+    return int.from_bytes(np.asarray(number).tobytes(), "little", signed=False)
 
 
 def on_the_host(step: LibraryStep, values: list[Any]) -> None:

@@ -139,6 +139,8 @@ class FakeDriver:
         if parameter.dtype is None:
             return argument
         dtype = simulator.memory_dtype(parameter.dtype)
+        if parameter.number:
+            return np.frombuffer(argument.to_bytes(8, "little", signed=True), dtype)[0]
         memory, offset = self.device.at(argument)
         whole = self.device.view(memory.handle, memory.nbytes // dtype.itemsize * dtype.itemsize).view(dtype)
         return simulator.Pointer(whole, offset // dtype.itemsize)

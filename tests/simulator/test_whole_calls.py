@@ -134,3 +134,46 @@ def test_a_donated_argument(gpu: FakeGpu) -> None:
         result = function(given)
         assert result.address == given.address
         close(result.numpy(), np.arange(10.0) + 1)
+
+
+def test_numbers_are_given_by_value(gpu: FakeGpu, rng: np.random.Generator) -> None:
+    x = rng.random(50).astype("f4")
+
+    def f(x, a, k):
+        return x * a + x[k], (x + k).sum()
+
+    function = nf.jit(f, target="cuda")
+    given = put(gpu, x)
+    for a, k in ((2.5, 3), (-1.0, 0), (7.0, 49), (0.5, 1)):
+        first, second = function(given, a, k)
+        close((first.numpy(), second), f(x, a, k))
+    copies = gpu.calls.calls["cuMemcpyHtoDAsync_v2"]
+    function(given, 3.5, 4)
+    assert gpu.calls.calls["cuMemcpyHtoDAsync_v2"] == copies
+    single = nf.jit(lambda x, a: x * a, target="cuda")
+    for a in (2.0, 3.0, 0.25):
+        close(single(given, a).numpy(), x * np.float32(a))
+    close(single._entry(given, 0.75).numpy(), x * np.float32(0.75))
+
+
+@pytest.mark.parametrize("number", [True, 3, 2.5, 1 + 2j, np.float16(1.5), np.int8(-3), np.uint64(2**63 + 1), np.bool_(True)])  # fmt: skip
+def test_numbers_of_all_kinds(gpu: FakeGpu, number: complex) -> None:
+    x = np.arange(6)
+
+    def f(x, number):
+        return np.where(x > 2, x, number), x * number
+
+    function = nf.jit(f, target="cuda")
+    for array in (put(gpu, x), x, put(gpu, x)):
+        got = function(array, number)
+        close([np.asarray(part) for part in got], list(f(x, number)))
+
+
+def test_keys_of_generators_are_numbers(gpu: FakeGpu) -> None:
+    function = nf.jit(lambda x, generator: x + generator.random(len(x)), target="cuda")
+    given = put(gpu, np.zeros(20))
+    function(given, np.random.default_rng(0))
+    copies = gpu.calls.calls["cuMemcpyHtoDAsync_v2"]
+    first, second = (function(given, np.random.default_rng(seed)).numpy() for seed in (1, 2))
+    assert gpu.calls.calls["cuMemcpyHtoDAsync_v2"] == copies
+    assert not np.array_equal(first, second)
