@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.layouts import reshaped_strides, strides_of
 from numfuse.compiler.types import Shape, size_of, type_text
+from numfuse.runtime.cpu.results import allocator
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +104,8 @@ class DeviceArray:
             or not self.size
         )
 
-    def numpy(self) -> np.ndarray:
-        """A copy in host memory. Waits for the kernels that make it."""
+    def numpy(self, made: int | None = None) -> np.ndarray:
+        """A copy in host memory. Waits for the kernels that make it: all that are queued, or where it is known, those before the event `made`."""
         if not self.contiguous:
             low = sum(min(0, s * (n - 1)) for n, s in zip(self.shape, self.element_strides, strict=True))
             high = sum(max(0, s * (n - 1)) for n, s in zip(self.shape, self.element_strides, strict=True))
@@ -113,9 +114,9 @@ class DeviceArray:
             ).numpy()
             strides = tuple(s * self.dtype.itemsize for s in self.element_strides)
             return np.ndarray(self.shape, self.dtype, whole, -low * self.dtype.itemsize, strides).copy()
-        result = np.empty(self.shape, self.dtype)
+        result = allocator(self.shape, self.dtype)()
         if result.size:
-            self.gpu.copy_out(result, self.address)
+            self.gpu.copy_out(result, self.address, made)
         return result
 
     def copy(self) -> DeviceArray:

@@ -12,6 +12,7 @@ from numfuse.runtime.cuda.compile import PIP_LINE, Cubin, NoCudaError
 from numfuse.runtime.cuda.driver import device_count, missing_packages
 from numfuse.runtime.cuda.libcuda import Libcuda, libcuda
 from numfuse.runtime.cuda.pool import Block, Pool
+from numfuse.runtime.cuda.staging import LARGE, Staging
 
 
 class Gpu:
@@ -29,6 +30,7 @@ class Gpu:
         self.context = driver.made("cuCtxGetCurrent")
         self.arch = f"sm_{device.arch}"
         self.name = device.name
+        self._staging = Staging(driver, self.stream)
         self.pool = Pool(lambda nbytes: device.memory_resource.allocate(nbytes, stream=device.default_stream))
 
     def _enter(self) -> None:
@@ -42,14 +44,32 @@ class Gpu:
         self._enter()
         return self.pool.take(nbytes)
 
-    def copy_in(self, address: int, source: np.ndarray) -> None:
-        """Queues a copy of a C-contiguous array; the driver has read it when this returns, or the array is in pageable memory and waits."""
+    def copy_in(self, address: int, source: np.ndarray, begun: bool = False) -> None:
+        """Queues a copy of a C-contiguous array, which may be changed afterwards. `begun`: the memory has been free since `begin_copies`."""
         self._enter()
-        self.driver.call("cuMemcpyHtoDAsync_v2", address, source.ctypes.data, source.nbytes, self.stream)
+        if source.nbytes < LARGE:  # read before this returns, as it is in pageable memory
+            self.driver.call("cuMemcpyHtoDAsync_v2", address, source.ctypes.data, source.nbytes, self.stream)
+            return
+        if not begun:
+            self._staging.begin()
+        self._staging.copy_in(address, source)
 
-    def copy_out(self, target: np.ndarray, address: int) -> None:
-        """Waits until the copy, and all work before it, is done."""
+    def begin_copies(self) -> None:
+        """Copies that have `begun` now need not wait for the work that is queued from now on."""
         self._enter()
+        self._staging.begin()
+
+    def mark(self, event: int | None = None) -> int:
+        """An event at the work that is queued by now: a new one, or this one once more."""
+        self._enter()
+        return self._staging.mark(event)
+
+    def copy_out(self, target: np.ndarray, address: int, made: int | None = None) -> None:
+        """Waits until the copy is done, which starts after all work that is queued by now. `made`: a large one starts after that event."""
+        self._enter()
+        if target.nbytes >= LARGE:
+            self._staging.copy_out(target, address, made)
+            return
         self.driver.call("cuMemcpyDtoHAsync_v2", target.ctypes.data, address, target.nbytes, self.stream)
         self.synchronize()
 

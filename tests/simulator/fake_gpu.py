@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import itertools
 import traceback
 import weakref
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +79,10 @@ class FakeDriver:
         """Functions that fail."""
         self.graphs: dict[int, list[tuple[Source, int, int, list[int]]]] = {}
         self._numbers = itertools.count(1000)
+        self._streams: dict[int, deque[Callable[[], None]]] = {1: deque()}
+        self._events: dict[int, tuple[int, Any]] = {}
+        self._done: set[Any] = set()
+        self.pinned: dict[int, np.ndarray] = {}
         self._functions: dict[int, Source] = {}
         self._nodes: dict[int, tuple[int, int]] = {}
         self._callbacks = [self._callback(name) for name in SIGNATURES]
@@ -120,9 +125,10 @@ class FakeDriver:
 
     def cuLaunchKernel(self, function: int, *rest: int) -> None:
         grid, height, depth, block, *shape, stream, places, extra = rest
-        assert (height, depth, *shape, stream, extra) == (1, 1, 1, 1, 0, 1, 0)
+        assert (height, depth, *shape, extra) == (1, 1, 1, 1, 0, 0)
         source = self._functions[function]
-        self._run(source, grid, block, self._arguments(source, places))
+        arguments = self._arguments(source, places)
+        self._queue(stream, lambda: self._run(source, grid, block, arguments))
 
     def _run(self, source: Source, grid: int, block: int, arguments: Sequence[int]) -> None:
         cuda = simulator.simulated_cuda()
@@ -145,17 +151,80 @@ class FakeDriver:
         whole = self.device.view(memory.handle, memory.nbytes // dtype.itemsize * dtype.itemsize).view(dtype)
         return simulator.Pointer(whole, offset // dtype.itemsize)
 
+    # -- streams: nothing runs before somebody waits for it, so that a wait that is missing shows
+
+    def _queue(self, stream: int, work: Callable[[], None]) -> None:
+        assert stream in self._streams
+        self._streams[stream].append(work)
+
+    def _finish(self, stream: int, last: Any = None) -> None:
+        """Runs what a stream has been given, up to `last`."""
+        queue = self._streams[stream]
+        while queue:
+            work = queue.popleft()
+            work()
+            if work is last:
+                return
+
+    def finish_all(self) -> None:
+        for stream in self._streams:
+            self._finish(stream)
+
+    def _in_pinned_memory(self, address: int) -> bool:
+        return any(start <= address < start + len(memory) for start, memory in self.pinned.items())
+
     def cuMemcpyHtoDAsync_v2(self, target: int, source: int, nbytes: int, stream: int) -> None:
-        self.device.view(target, nbytes)[:] = _host(source, nbytes)
+        read = _host(source, nbytes) if self._in_pinned_memory(source) else _host(source, nbytes).copy()
+        self._queue(stream, lambda: self.device.view(target, nbytes).__setitem__(slice(None), read))
 
     def cuMemcpyDtoHAsync_v2(self, target: int, source: int, nbytes: int, stream: int) -> None:
-        _host(target, nbytes)[:] = self.device.view(source, nbytes)
+        written = _host(target, nbytes)
+        self._queue(stream, lambda: written.__setitem__(slice(None), self.device.view(source, nbytes)))
+        if not self._in_pinned_memory(target):
+            self._finish(stream)
 
     def cuMemcpyDtoDAsync_v2(self, target: int, source: int, nbytes: int, stream: int) -> None:
-        self.device.view(target, nbytes)[:] = self.device.view(source, nbytes).copy()
+        self._queue(
+            stream,
+            lambda: self.device.view(target, nbytes).__setitem__(slice(None), self.device.view(source, nbytes).copy()),
+        )
+
+    def cuMemHostAlloc(self, place: int, nbytes: int, flags: int) -> None:
+        memory = np.zeros(nbytes, np.uint8)
+        self.pinned[memory.ctypes.data] = memory
+        ctypes.c_void_p.from_address(place).value = memory.ctypes.data
+
+    def cuStreamCreate(self, place: int, flags: int) -> None:
+        assert flags == 1  # else it waits for the default stream
+        self._streams[self._give(place)] = deque()
 
     def cuStreamSynchronize(self, stream: int) -> None:
-        pass
+        self._finish(stream)
+
+    def cuEventCreate(self, place: int, flags: int) -> None:
+        self._events[self._give(place)] = (0, None)
+
+    def cuEventRecord(self, event: int, stream: int) -> None:
+        def mark() -> None:
+            done.add(mark)
+
+        done = self._done
+        self._queue(stream, mark)
+        self._events[event] = (stream, mark)
+
+    def cuEventSynchronize(self, event: int) -> None:
+        stream, mark = self._events[event]
+        if mark is not None and mark not in self._done:
+            self._finish(stream, mark)
+
+    def cuStreamWaitEvent(self, stream: int, event: int, flags: int) -> None:
+        other, mark = self._events[event]
+
+        def wait() -> None:
+            if mark is not None and mark not in self._done:
+                self._finish(other, mark)
+
+        self._queue(stream, wait)
 
     # -- graphs: each kernel is kept with its arguments, until these are told anew
 
@@ -184,7 +253,7 @@ class FakeDriver:
 
     def cuGraphLaunch(self, made: int, stream: int) -> None:
         for kernel in self.graphs[made]:
-            self._run(*kernel)
+            self._queue(stream, functools.partial(self._run, *kernel))
 
     def cuGraphExecDestroy(self, made: int) -> None:
         del self.graphs[made]
@@ -214,6 +283,7 @@ class FakeGpu(Gpu):
 
     def live_after_collection(self) -> int:
         """Blocks of memory that something uses."""
+        self.calls.finish_all()
         gc.collect()
         self.pool.clear()
         gc.collect()
@@ -248,6 +318,7 @@ class FakeCublas:
         b: Any, b_kind: int, ldb: int, b_step: Any, beta: Any, c: Any, c_kind: int, ldc: int, c_step: Any, count: int, compute: int, algo: int,
     ) -> int:  # fmt: skip
         assert a_step.value >= 0 and b_step.value >= 0
+        self.gpu.calls.finish_all()
         self.calls.append((op_b, op_a))
         for place in range(count):
             item = [
