@@ -14,6 +14,8 @@ class Device(Protocol):
     """A target's machine."""
 
     name: str
+    epilogues: bool
+    """Whether the library of matrix products does a bias and an activation too, where the target has any use for it."""
 
     def describe(self) -> str:
         """`cpu`, or `cuda sm_90`."""

@@ -8,6 +8,8 @@ import threading
 from typing import Any
 
 import numpy as np
+from numfuse.runtime.cuda.blas import Blas
+from numfuse.runtime.cuda.blas_lt import BlasLt
 from numfuse.runtime.cuda.compile import PIP_LINE, Cubin, NoCudaError
 from numfuse.runtime.cuda.driver import device_count, missing_packages
 from numfuse.runtime.cuda.libcuda import Libcuda, libcuda
@@ -32,6 +34,18 @@ class Gpu:
         self.name = device.name
         self._staging = Staging(driver, self.stream)
         self.pool = Pool(lambda nbytes: device.memory_resource.allocate(nbytes, stream=device.default_stream))
+
+    @functools.cached_property
+    def blas(self) -> Blas:
+        """Raises NoCudaError where cuBLAS is not here."""
+        self._enter()
+        return Blas(self)
+
+    @functools.cached_property
+    def blas_lt(self) -> BlasLt:
+        """The same for cuBLASLt."""
+        self._enter()
+        return BlasLt(self)
 
     def _enter(self) -> None:
         """Makes the device current in this thread, once a thread."""
