@@ -33,7 +33,7 @@ class Gpu:
         self.arch = f"sm_{device.arch}"
         self.name = device.name
         self._staging = Staging(driver, self.stream)
-        self.pool = Pool(lambda nbytes: device.memory_resource.allocate(nbytes, stream=device.default_stream))
+        self.pool = Pool(self._from_driver)
 
     @functools.cached_property
     def blas(self) -> Blas:
@@ -53,9 +53,12 @@ class Gpu:
             self.device.set_current()
             self._here.current = True
 
+    def _from_driver(self, nbytes: int) -> Any:
+        self._enter()
+        return self.device.memory_resource.allocate(nbytes, stream=self.device.default_stream)
+
     def allocate(self, nbytes: int) -> Block:
         """Device memory; `block.handle` is its address."""
-        self._enter()
         return self.pool.take(nbytes)
 
     def copy_in(self, address: int, source: np.ndarray, begun: bool = False) -> None:

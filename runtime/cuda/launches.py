@@ -6,6 +6,7 @@ from call to call stands in words beside the code. They run under the GIL, so th
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numfuse.runtime.cpu.entry import Launch
 from numfuse.runtime.cpu.launch import POINTERS, address_of
+from numfuse.runtime.cuda.libcuda import CudaError
 
 
 @dataclass
@@ -71,8 +73,9 @@ class Graph:
 
     def __del__(self) -> None:
         if self.executable:
-            self._driver.call("cuGraphExecDestroy", self.executable)
-            self._driver.call("cuGraphDestroy", self.graph)
+            with contextlib.suppress(CudaError):  # when the process ends, the driver may be gone by now
+                self._driver.call("cuGraphExecDestroy", self.executable)
+                self._driver.call("cuGraphDestroy", self.graph)
 
 
 def launches_of(gpu: Any, calls: Sequence[KernelCall]) -> list[Launch]:

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import gc
 import itertools
+import threading
 import traceback
 import weakref
 from collections import Counter, deque
@@ -43,11 +44,14 @@ class FakeDevice:
     def __init__(self) -> None:
         self.memory: weakref.WeakSet[Memory] = weakref.WeakSet()
         self.memory_resource = self
+        self.current: set[int] = set()
+        """The threads in which it is the current device."""
 
     def set_current(self) -> None:
-        pass
+        self.current.add(threading.get_ident())
 
     def allocate(self, nbytes: int, stream: Any) -> Memory:
+        assert threading.get_ident() in self.current
         memory = Memory(nbytes)
         self.memory.add(memory)
         return memory
@@ -109,7 +113,8 @@ class FakeDriver:
         return number
 
     def cuCtxGetCurrent(self, place: int) -> None:
-        ctypes.c_void_p.from_address(place).value = self.context
+        current = threading.get_ident() in self.device.current
+        ctypes.c_void_p.from_address(place).value = self.context if current else 0
 
     def cuModuleLoadData(self, place: int, code: int) -> None:
         self._functions[self._give(place)] = self.sources[(ctypes.c_char_p(code).value or b"").decode()]
@@ -273,6 +278,12 @@ class FakeGpu(Gpu):
         self.fake = FakeDevice()
         self.calls = FakeDriver(self.fake)
         super().__init__(self.fake, self.calls.library)
+
+    def view(self, array: Any) -> Any:
+        told = array.__cuda_array_interface__
+        return SimpleNamespace(
+            ptr=told["data"][0], shape=told["shape"], dtype=np.dtype(told["typestr"]), strides=told["strides"]
+        )
 
     def memory_at(self, address: int, nbytes: int) -> np.ndarray:
         return self.fake.view(address, nbytes)
