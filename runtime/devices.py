@@ -14,8 +14,10 @@ class Device(Protocol):
     """A target's machine."""
 
     name: str
-    epilogues: bool
-    """Whether the library of matrix products does a bias and an activation too, where the target has any use for it."""
+
+    @property
+    def epilogues(self) -> bool:
+        """Whether the library of matrix products does a bias and an activation too."""
 
     def describe(self) -> str:
         """`cpu`, or `cuda sm_90`."""

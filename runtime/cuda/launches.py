@@ -6,7 +6,6 @@ from call to call stands in words beside the code. They run under the GIL, so th
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 from numfuse.runtime.cpu.entry import Launch
 from numfuse.runtime.cpu.launch import POINTERS, address_of
-from numfuse.runtime.cuda.libcuda import CudaError
 
 
 @dataclass
@@ -52,12 +50,11 @@ class NodeParameters(ctypes.Structure):
 
 
 class Graph:
-    """A CUDA graph of kernels that run one after another, ready to launch."""
+    """A CUDA graph of kernels that run one after another, ready to launch. It stays, as the code does that launches it."""
 
     def __init__(self, gpu: Any, calls: Sequence[KernelCall]) -> None:
-        self._driver = driver = gpu.driver
+        driver = gpu.driver
         self.graph = driver.made("cuGraphCreate", 0)
-        self.executable = 0
         self.nodes: list[int] = []
         self.parameters = [
             NodeParameters(call.function, (call.grid, 1, 1), (call.block, 1, 1), 0, call.places.ctypes.data)
@@ -70,12 +67,6 @@ class Graph:
             )
             self.nodes.append(node)
         self.executable = driver.made("cuGraphInstantiateWithFlags", self.graph, 0)
-
-    def __del__(self) -> None:
-        if self.executable:
-            with contextlib.suppress(CudaError):  # when the process ends, the driver may be gone by now
-                self._driver.call("cuGraphExecDestroy", self.executable)
-                self._driver.call("cuGraphDestroy", self.graph)
 
 
 def launches_of(gpu: Any, calls: Sequence[KernelCall]) -> list[Launch]:

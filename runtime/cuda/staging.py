@@ -43,7 +43,7 @@ class Staging:
     def _buffers(self, way: str) -> list[np.ndarray]:
         """The pinned memory of one way, which stays."""
         address = self._driver.made("cuMemHostAlloc", BUFFERS * CHUNK, 0)
-        memory = np.frombuffer((ctypes.c_uint8 * (BUFFERS * CHUNK)).from_address(address), np.uint8)
+        memory = np.ctypeslib.as_array((ctypes.c_uint8 * (BUFFERS * CHUNK)).from_address(address))
         return [memory[start : start + CHUNK] for start in range(0, BUFFERS * CHUNK, CHUNK)]
 
     def begin(self) -> None:

@@ -260,12 +260,6 @@ class FakeDriver:
         for kernel in self.graphs[made]:
             self._queue(stream, functools.partial(self._run, *kernel))
 
-    def cuGraphExecDestroy(self, made: int) -> None:
-        del self.graphs[made]
-
-    def cuGraphDestroy(self, graph: int) -> None:
-        del self.graphs[graph]
-
 
 def _host(address: int, nbytes: int) -> np.ndarray:
     return np.frombuffer((ctypes.c_uint8 * nbytes).from_address(address), np.uint8)
