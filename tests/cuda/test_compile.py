@@ -186,3 +186,26 @@ def test_calling_without_a_gpu_says_what_to_do() -> None:
     assert "ptx" in dir(compiled.kernels[0])
     with pytest.raises(NoCudaError, match=r"pip install 'numfuse\[cuda\]'"):
         compiled(np.ones(8, "f4"))
+
+
+BY_VALUE = [
+    (2.5, "f32"),
+    (np.float32(1), "f32"),
+    (np.float16(1), "u16"),
+    (np.int8(1), "u8"),
+    (np.bool_(True), "u8"),
+    (np.int32(1), "u32"),
+]
+
+
+@pytest.mark.parametrize(("number", "kind"), BY_VALUE, ids=[type(number).__name__ for number, _ in BY_VALUE])
+def test_numbers_are_arguments_by_value(number: float, kind: str) -> None:
+    x = np.ones(1000, "f4")
+    (kernel,) = nf.jit(lambda x, a: np.where(x > 1, x, a) * a).lower(x, number, target="cuda", arch="sm_90").kernels
+    (declared,) = re.findall(r"\.entry \w+\((.*?)\)", kernel.ptx, re.DOTALL)
+    assert sorted(re.findall(r"\.param \.(\w+)", declared)) == sorted(["u64", "u64", "u64", kind])
+
+
+def test_complex_numbers_are_arrays() -> None:
+    (kernel,) = nf.jit(lambda x, a: x * a).lower(np.ones(1000), 1 + 2j, target="cuda", arch="sm_90").kernels
+    assert "a[0]" in kernel.source
