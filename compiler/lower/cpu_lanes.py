@@ -11,11 +11,17 @@ from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_ty
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import NARROW
 
-LANES, WIDE = 64, 256
-"""Columns that a reduction across rows works on at once, unless a schedule says otherwise: so many stay in registers; and where loops go through memory
-again, longer stretches are read from it."""
+WIDE = 256
+"""Columns that a reduction across rows works on at once, unless a schedule says otherwise: so long stretches are read from memory."""
 WRITTEN_OUT_ROWS = 8
 """Rows up to which LLVM writes the loops over them out, and makes vectors of neighbouring columns by itself."""
+
+AT_ONCE = 8
+"""Rows of memory that are added to the sums of their columns at once, where a block does not take whole rows: each is another stream for the processor to
+fetch ahead."""
+MANY = 16
+"""Rows from which on that is done, where what is added up takes no more than SHORT loads and operations."""
+SHORT = 6
 
 WRITTEN_OUT = range(16, 45)
 """Lanes that LLVM would write out one by one before it looks for vectors."""
@@ -139,10 +145,11 @@ class LanesPrinter(CpuPrinter):
                 start = initial(gathered.identity, gathered.result.dtype)
                 self.line(f"{name}[{self.lane}] = {to_tile(start, gathered.result.dtype)}")
         opened = self.depth
-        for axis in self.kernel.loops_over(loop.axes):
-            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
+        *outer, axis = self.kernel.loops_over(loop.axes)
+        for around in outer:
+            self.line(f"for {self.axis_names[around.number]} in range({self.end(loop, around)}):")
             self.depth += 1
-        self.accumulate(loop, self.lanes(), [f"{name}[{self.lane}]" for name in names])
+        self.inner_loop(loop, axis, [f"{name}[{self.lane}]" for name in names])
         self.depth = opened
         narrow = [
             (name, NARROW[gathered.result.dtype])
@@ -153,6 +160,22 @@ class LanesPrinter(CpuPrinter):
             with self.lanes():
                 for name, rounded in narrow:
                     self.line(f"{name}[{self.lane}] = {rounded}({name}[{self.lane}])")
+
+    def inner_loop(self, loop: Loop, axis: Axis, names: list[str]) -> None:
+        """The innermost loop of a sum: a few rows of memory at once, which LLVM writes out, where there are many."""
+        k, end = self.axis_names[axis.number], self.end(loop, axis)
+        start = ""
+        apart = self.lane_axis.extent > self.block_width
+        if apart and axis.extent >= MANY and len(list(loop.body.walk())) <= SHORT and not self.short_loops():
+            first = self.names.new(f"{k}_0")
+            with self.block(f"for {first} in range(0, {end} - {AT_ONCE - 1}, {AT_ONCE}):"), self.lanes():
+                self.accumulate(loop, self.block(f"for {k} in range({first}, {first} + {AT_ONCE}):"), names)
+            if end == str(axis.extent) and axis.extent % AT_ONCE == 0:
+                return
+            whole = axis.extent // AT_ONCE * AT_ONCE if end == str(axis.extent) else f"{end} // {AT_ONCE} * {AT_ONCE}"
+            start = f"{whole}, "
+        with self.block(f"for {k} in range({start}{end}):"):
+            self.accumulate(loop, self.lanes(), names)
 
     def lanes(self) -> AbstractContextManager[None]:
         return self.block(f"for {self.lane} in range({self.width}):")
@@ -190,7 +213,7 @@ def lanes_for(kernel: Kernel) -> int:
     stores = any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
     if stores and max(loop.length for loop in kernel.loops) <= WRITTEN_OUT_ROWS:
         return 0
-    return WIDE if stores else LANES
+    return min(WIDE, kernel.loops_over(kernel.rows)[-1].extent)
 
 
 def print_lanes(kernel: Kernel, lanes: int) -> Source:
