@@ -1,8 +1,9 @@
 """Reductions across rows that are wider than a block of columns: a few rows at once, and what is left over."""
 
-import numfuse as nf
 import numpy as np
 import pytest
+
+import numfuse as nf
 
 FUNCTIONS = {
     "sum": lambda x: x.sum(0),
