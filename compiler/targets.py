@@ -107,7 +107,8 @@ def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buf
         source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
         if kernel.streamed:
             source.plain = partial(cpu.print_cpu, kernel)
-    shared, rows = cpu.split_axis(kernel.loops_over(kernel.rows)), cpu.rows_at_once(kernel, lanes)
+    shared = cpu.split_axis(kernel.loops_over(kernel.rows), lanes or 1)
+    rows = cpu.rows_at_once(kernel, lanes)
     kernel.touches = touches(kernel, shared, rows)
     return kernel, source, {"count": -(-shared.extent // rows) if shared is not None else 1}
 

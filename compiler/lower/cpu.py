@@ -171,13 +171,14 @@ class CpuPrinter(Printer):
                 self.line(f"{name} = {text}", gathered.result.node.where if gathered.result.node else None)
 
 
-def split_axis(loops: list[Axis]) -> Axis | None:
-    """The loop whose range threads share: the outermost, unless it is too short to share and another is not."""
+def split_axis(loops: list[Axis], lanes: int = 1) -> Axis | None:
+    """The loop whose range threads share: the outermost, unless it is too short to share and another is longer. The
+    innermost goes so many steps at once."""
     if not loops:
         return None
     if loops[0].extent >= 16:
         return loops[0]
-    return max(loops, key=lambda axis: axis.extent)
+    return max(loops, key=lambda axis: -(-axis.extent // lanes) if axis == loops[-1] else axis.extent)
 
 
 def rows_apart(kernel: Kernel) -> Axis | None:
@@ -232,4 +233,4 @@ def print_cpu(kernel: Kernel) -> Source:
 def rows_at_once(kernel: Kernel, lanes: int) -> int:
     """How many steps of the shared loop are one of the range that a launch cuts up."""
     loops = kernel.loops_over(kernel.rows)
-    return lanes if lanes and split_axis(loops) == loops[-1] else 1
+    return lanes if lanes and split_axis(loops, lanes) == loops[-1] else 1

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
-from numfuse.compiler.lower.cpu import CpuPrinter
+from numfuse.compiler.lower.cpu import CpuPrinter, split_axis
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import NARROW
@@ -34,6 +34,7 @@ class LanesPrinter(CpuPrinter):
         super().__init__(kernel)
         self.apart = None
         self.block_width = lanes
+        self.split = split_axis(self.loops, lanes)
         self.lane_axis = self.loops[-1]
         self.lane = self.names.new("lane")
         self.width = self.names.new("width")
