@@ -179,7 +179,11 @@ def useful_share(phase: Phase) -> float:
     function = defined(phase.source.code, phase.source.name, _names(touched))
     grid, threads = phase.extents["grid"], phase.extents["block"]
     parameters = enumerate(phase.source.parameters[1:])
-    pointers = [Pointer(touched, place, memory_dtype(p.dtype)) for place, p in parameters if p.dtype is not None]
+    pointers = [
+        memory_dtype(p.dtype).type(1) if p.number else Pointer(touched, place, memory_dtype(p.dtype))
+        for place, p in parameters
+        if p.dtype is not None
+    ]
     middle = threads // WARP // 2 * WARP
     for member in range(middle, min(middle + WARP, threads)):
         touched.now = {"block": grid // 2, "member": member, "thread": grid // 2 * threads + member}

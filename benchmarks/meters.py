@@ -69,7 +69,7 @@ class Cuda:
         if self.clock != "CUDA events":
             return synchronized_seconds(call, count, lambda result: self.synchronize())
         first, last = self._events
-        stream = self._gpu.stream.handle
+        stream = self._gpu.stream
         self.synchronize()
         self._done(self._driver.cuEventRecord(first, stream))
         for _ in range(count):

@@ -47,7 +47,7 @@ def kind_of(value: Any, leaves: list[Any]) -> Any:
         return dict, tuple(value), *[kind_of(part, leaves) for part in value.values()]
     if kind is DeviceArray:
         leaves.append(value)
-        return DeviceArray, value.dtype, value.shape, value.element_strides, value.address % 16 == 0
+        return value.layout
     if issubclass(kind, np.generic):
         leaves.append(value)
         return kind, value.dtype

@@ -11,7 +11,7 @@ from numfuse.compiler.staged import Output, Traced
 from numfuse.compiler.trace.recorder import Feed
 from numfuse.compiler.tree import Tree, follow, set_contents
 from numfuse.compiler.views import view_through
-from numfuse.runtime.cuda.array import DeviceArray
+from numfuse.runtime.cuda.array import DeviceArray, DeviceLayout
 
 if TYPE_CHECKING:
     from numfuse.compiler.lowered import Kernel, Lowered
@@ -42,10 +42,12 @@ class Compiled:
     def _plain_layouts(self) -> bool:
         """Whether every array argument is read as it lies."""
         traced = self.traced
+        on_device = {k for k, leaf in enumerate(traced.leaves) if leaf.on_device and self.lowered.target.name == "cuda"}
         layouts = zip(traced.feeds, traced.layouts(), strict=True)
-        return all(layout is not None or feed.converted or feed.key for feed, layout in layouts) and not any(
-            leaf.scalar for leaf in traced.leaves
+        as_they_lie = all(
+            layout is not None or feed.converted or feed.key or feed.leaf in on_device for feed, layout in layouts
         )
+        return as_they_lie and not any(leaf.scalar for leaf in traced.leaves)
 
     def entry(self, kinds: Sequence[Any]) -> Callable[..., Any] | None:
         """A callable for arguments of these kinds (`calls.kind_of`) that does a whole call, or gives NotImplemented for others; None where it takes more."""
@@ -65,7 +67,7 @@ class Compiled:
         for leaf, kind in enumerate(kinds):
             if kind is float or kind is int:
                 specs.append((kind, converted.get(leaf, np.dtype(kind))))
-            elif isinstance(kind, tuple) and isinstance(kind[0], np.dtype):
+            elif isinstance(kind, DeviceLayout) or (isinstance(kind, tuple) and isinstance(kind[0], np.dtype)):
                 specs.append(kind)
             else:
                 return None

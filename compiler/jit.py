@@ -31,12 +31,13 @@ ndarray = np.ndarray
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Known:
-    """What a call of a known kind runs: in general `compiled`, and for small kernels `entry`, which does a whole call."""
+    """What a call of a known kind runs: in general `compiled`, and where there is such code `entry`, which does a whole call; it is made at the first
+    repeat."""
 
     compiled: Compiled | Fallback
-    entry: Callable[..., Any]
+    entry: Callable[..., Any] | None = None
 
 
 def _not_known(*args: Any) -> Any:
@@ -95,7 +96,7 @@ class JitFunction:
         known = self._fast.get(key)
         if known is None:
             return self._call(args, kwargs, key)
-        self._entry = known.entry
+        self._entry = known.entry or self._whole_call(known, key, kwargs)
         compiled = known.compiled
         if not compiled.direct:
             return self._run(compiled, leaves, args, kwargs)
@@ -147,10 +148,13 @@ class JitFunction:
                         # the error may be one of arrays that lie apart, as traces take them to
                         return self._plain(args, kwargs)
         if key is not None:
-            positional = not kwargs and not self._static
-            entry = compiled.entry(key) if positional else None  # type: ignore[arg-type]
-            self._fast[key] = Known(compiled, entry or _not_known)
+            self._fast[key] = Known(compiled)
         return self._run(compiled, leaves, args, kwargs)
+
+    def _whole_call(self, known: Known, key: Any, kwargs: dict[str, Any]) -> Callable[..., Any]:
+        positional = not kwargs and not self._static
+        known.entry = (known.compiled.entry(key) if positional else None) or _not_known
+        return known.entry
 
     def _signature_of(self, tree: Tree, kinds: Sequence[Leaf]) -> Signature:
         positional, _ = tree.children

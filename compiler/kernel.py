@@ -35,6 +35,8 @@ class Buffer:
     """Whether its first element stands at a multiple of 16 bytes."""
     first: int = 0
     """Where its first element stands in the memory that the kernel is given."""
+    number: bool = False
+    """Whether it is one number, which kernels may be given by value."""
     apart: bool = False
     """Whether it is written and surely no memory that the kernel reads, so that an element may be computed twice."""
 

@@ -109,6 +109,7 @@ class Traced:
             and not self.leaves[feed.leaf].on_device  # two of those may be the same memory: nobody looks
             and not feed.converted
             and layout is not None
+            and not layout.number
             and distinct_elements(self.graph.inputs[place].shape, layout.strides)
         }
 
@@ -125,11 +126,12 @@ class Traced:
             if feed.captured is not None:
                 layouts.append(None if on_device else layout_of(feed.captured))
                 continue
-            if feed.leaf is None or feed.key is not None:
-                layouts.append(None)
+            number = feed.converted or feed.key is not None or self.leaves[feed.leaf or 0].scalar
+            if number or feed.leaf is None:
+                layouts.append(Layout((), number=True) if number and on_device else None)
                 continue
             leaf = self.leaves[feed.leaf]
-            as_it_lies = leaf.strides is not None and leaf.on_device == on_device and not feed.converted
+            as_it_lies = leaf.strides is not None and leaf.on_device == on_device
             layouts.append(Layout(leaf.strides, leaf.aligned) if as_it_lies and leaf.strides is not None else None)
         return layouts
 

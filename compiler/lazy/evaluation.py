@@ -168,7 +168,7 @@ def _graph(pending: Pending, varying: set[int]) -> tuple[Graph, list[Layout | No
     for place, number in enumerate(pending.numbers):
         if place in varying:
             new[number] = Node("input", (), {}, (), number.dtype)
-            layouts.append(Layout(()))
+            layouts.append(Layout((), number=True))
         else:
             new[number] = Node("constant", (), number.params, (), number.dtype)
             nodes.append(new[number])

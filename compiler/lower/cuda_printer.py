@@ -12,7 +12,7 @@ store_4(out, i, out_v, 0)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numfuse.compiler.index import Axis, Index
@@ -65,7 +65,8 @@ class CudaPrinter(Printer):
         self.name_loops()
 
     def head(self) -> Source:
-        parameters = [Parameter(self.count, None), *buffer_parameters(self)]
+        buffers = zip(self.kernel.buffers, buffer_parameters(self), strict=True)
+        parameters = [Parameter(self.count, None), *[replace(made, number=buffer.number) for buffer, made in buffers]]
         self.line(f"def {self.kernel.name}({', '.join(p.name for p in parameters)}):")
         self.depth += 1
         source = Source(self.kernel.name, parameters, header(self.kernel.body), self.lines)
@@ -181,7 +182,16 @@ class CudaPrinter(Printer):
         self.line(f"{name} = local({count}, {memory_type(buffer.dtype)})")
         return name
 
+    def value(self, value: Value) -> None:
+        text = self.load(value) if value.buffer is not None and value.buffer.number and value.kind == "load" else None
+        if text is not None and text.text.isidentifier() and not value.keep:
+            self.texts[value] = text  # it has a name
+        else:
+            super().value(value)
+
     def load(self, value: Value) -> Text:
+        if value.buffer is not None and value.buffer.number:
+            return self.from_memory(self.buffer_names[value.buffer], value.dtype)
         if value not in self.vectors:
             return super().load(value)
         return self.from_memory(self.vectors[value], value.dtype)

@@ -229,7 +229,7 @@ class Lowering:
         """
         if all(0 in buffer.shape for buffer in outputs):
             return None
-        layouts = tuple([(buffer.strides, buffer.aligned) for buffer in inputs])
+        layouts = tuple([(buffer.strides, buffer.aligned, buffer.number) for buffer in inputs])
         apart = tuple([buffer.apart for buffer in outputs])
         structure = (structure_key(node.params["body"]), node.params["rows"], layouts, apart)
         if structure not in self.printed:
@@ -254,7 +254,15 @@ class Lowering:
         layout = self.layouts.get(value.node) if value.place == "argument" else None
         strides = layout.strides if layout is not None else strides_of(inner.shape)
         aligned = layout.aligned if layout is not None else True
-        return Buffer(inner.name or "x", inner.dtype, inner.shape, strides, output=False, aligned=aligned)
+        number = layout is not None and layout.number and self._is_passed_by_value(value.node)
+        return Buffer(
+            inner.name or "x", inner.dtype, inner.shape, strides, output=False, aligned=aligned, number=number
+        )
+
+    def _is_passed_by_value(self, node: Node) -> bool:
+        """Whether a number fits the 64 bits of a kernel's argument, and only kernels read it."""
+        only_kernels = all(user.op == "fused" for user in self.users[node]) and node not in self.graph.outputs
+        return only_kernels and node.dtype.itemsize <= 8 and node.dtype.kind != "c"
 
     def _slice_of(self, base: Node, store: Node) -> Buffer:
         """The part of an array's memory that a write in place is for. Its first element is found by `Kernel.rebase`."""

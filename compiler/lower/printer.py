@@ -31,11 +31,12 @@ INLINE = 64
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument of a kernel: a pointer to elements of `dtype`, or a 64-bit integer."""
+    """One argument of a kernel: a pointer to elements of `dtype` (or, where it is a `number`, that element itself), or a 64-bit integer."""
 
     name: str
     dtype: np.dtype | None
     output: bool = False
+    number: bool = False
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Source:
     @property
     def signature(self) -> str:
         """The parameters' types, which the code depends on but does not name."""
-        return ",".join(str(parameter.dtype) for parameter in self.parameters)
+        return ",".join(f"{p.dtype}{' itself' if p.number else ''}" for p in self.parameters)
 
     @property
     def text(self) -> str:

@@ -19,10 +19,12 @@ Place = Literal["argument", "result", "workspace", "constant", "view", "library"
 
 @dataclass(frozen=True)
 class Layout:
-    """How an argument lies in memory: strides in elements, and whether its start is a multiple of 16 bytes."""
+    """How an argument lies in memory: strides in elements, and whether its start is a multiple of 16 bytes. `number`: it is a number of the host's,
+    which a GPU's kernels take by value."""
 
     strides: Shape
     aligned: bool = True
+    number: bool = False
 
 
 @dataclass

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numfuse.runtime.cpu.entry_code import PLACES, entry_ir
@@ -20,8 +20,22 @@ ArraySpec = tuple[np.dtype, tuple[int, ...], tuple[int, ...]]
 """dtype, shape, and strides in bytes."""
 NumberSpec = tuple[type, np.dtype]
 """A float or an int of Python's, and what it is converted to."""
+
+
+class ObjectSpec(NamedTuple):
+    """An object of that type which has `layout` itself in the slot at one place, and an int, the address of its data, in the slot at another. Places are
+    counted in bytes from the start of the object."""
+
+    kind: type
+    layout: Any
+    layout_place: int
+    address_place: int
+
+
+OBJECT = -6
+"""What stands for such an object in place of a number of axes."""
 CONVERSIONS = {(float, "d"): -1, (float, "f"): -2, (int, "d"): -3, (int, "f"): -4, (int, "q"): -5, (int, "l"): -5}
-"""What stands for them in place of a number of axes."""
+"""What stands for numbers in its place."""
 
 Stretch = tuple[int, int, int]
 """Memory: the number of its array, and the bytes from its start to the first one and past the last."""
@@ -71,17 +85,20 @@ def check(flags: Sequence[tuple[int, int]]) -> Launch:
 
 
 def entry(
-    specs: Sequence[ArraySpec | NumberSpec],
+    specs: Sequence[ArraySpec | NumberSpec | ObjectSpec],
     results: Sequence[Callable[[], Any]],
     workspace: Callable[[], Any] | None,
     launches: Sequence[Launch],
     written: Sequence[int] = (),
     apart: Sequence[tuple[Stretch, Stretch]] = (),
     release_gil: bool = False,
+    address_place: int = 0,
 ) -> Callable[..., Any] | None:
-    """A C-level callable that checks that the arguments are ndarrays and numbers of these specs, that those `written` may be written to and that the
-    stretches lie `apart`, allocates the results and the workspace (which is used from a multiple of 64 bytes on), runs the kernels, and returns the
+    """A C-level callable that checks that the arguments are ndarrays, numbers and objects of these specs, that those `written` may be written to and that
+    the stretches lie `apart`, allocates the results and the workspace (which is used from a multiple of 64 bytes on), runs the kernels, and returns the
     result, or a tuple of several or none; for other arguments, and where a check fails, it returns NotImplemented. None where such code cannot be made.
+
+    `address_place`: where results have their address, as in an `ObjectSpec`; 0 where they are ndarrays.
     """
     made = [*results, *([workspace] if workspace else [])]
     if not FAST or 1 + len(specs) + len(made) > PLACES:
@@ -89,10 +106,13 @@ def entry(
     if any(len(launch.pointers) > POINTERS for launch in launches):
         return None
     words = [len(specs), id(np.ndarray), len(made), len(results), len(launches), len(written), len(apart), release_gil]
+    words += [address_place]
     words += [*written, *[word for pair in apart for stretch in pair for word in stretch]]
     words += [id(allocate) for allocate in made]
     for spec in specs:
-        if len(spec) == 2:
+        if isinstance(spec, ObjectSpec):
+            words += [id(spec.kind), OBJECT, id(spec.layout), spec.layout_place, spec.address_place]
+        elif len(spec) == 2:
             conversion = CONVERSIONS.get((spec[0], spec[1].char))
             if conversion is None:
                 return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numfuse.runtime.cpu.launch import BYTES_HEADER, DATA, DECLARED, DESCR, FLAGS, POINTERS, WRITEABLE
+from numfuse.runtime.cpu.entry_parts import ADDRESS, GIL, SAME
+from numfuse.runtime.cpu.launch import BYTES_HEADER, DATA, DECLARED, FLAGS, POINTERS, WRITEABLE
 
 PLACES = 256
 """Arrays that such a program has, at most."""
@@ -12,7 +13,7 @@ FLOAT = float.__basicsize__ - 8
 
 def entry_ir(name: str) -> str:
     """LLVM IR of `PyObject *name(PyObject *self, PyObject **args, Py_ssize_t n)`, for all programs."""
-    return DECLARED + _SAME + _GIL + _ENTRY.replace("@numfuse_entry", f"@{name}")
+    return DECLARED + SAME + ADDRESS + GIL + _ENTRY.replace("@numfuse_entry", f"@{name}")
 
 
 def _loop(name: str, count: str, before: str, after: str, body: str, carried: str = "") -> str:
@@ -72,8 +73,9 @@ start:
         _word("written", "%words", 5),
         _word("apart", "%words", 6),
         _word("releases", "%words", 7),
+        _word("address_place", "%words", 8),
         """
-  %writes = getelementptr i64, ptr %words, i64 8
+  %writes = getelementptr i64, ptr %words, i64 9
   %pairs = getelementptr i64, ptr %writes, i64 %written
   %pair_words = mul i64 %apart, 6
   %allocators = getelementptr i64, ptr %pairs, i64 %pair_words
@@ -116,7 +118,22 @@ convert:
   switch i64 %conversion, label %integer [
     i64 -1, label %float
     i64 -2, label %float
+    i64 -6, label %object_given
   ]
+object_given:"""
+            + _word("wanted_layout", "%spec", 2, "ptr")
+            + _word("layout_place", "%spec", 3)
+            + _word("address_at", "%spec", 4)
+            + f"""
+  %past_object = getelementptr i64, ptr %spec, i64 5
+  %layout_at = getelementptr i8, ptr %arg, i64 %layout_place
+  %layout = load ptr, ptr %layout_at
+  %same_layout = icmp eq ptr %layout, %wanted_layout
+  br i1 %same_layout, label %address_given, label %other
+address_given:
+  %address = call i64 @numfuse_address(ptr %arg, i64 %address_at)
+  store i64 %address, ptr %source_at
+  br label %fit
 float:
   %double_at = getelementptr i8, ptr %arg, i64 {FLOAT}
   %double = load double, ptr %double_at
@@ -149,7 +166,7 @@ store_single:
   br label %fit
 fit:
   %spec_next = phi ptr [ %past_array, %compare ], [ %past_number, %store_whole ], [ %past_number, %store_double ],
-    [ %past_number, %store_single ]""",
+    [ %past_number, %store_single ], [ %past_object, %address_given ]""",
             "%spec = %specs",
         ),
         _loop(
@@ -190,7 +207,7 @@ far:""",
             "%made",
             "v_loop",
             "ready",
-            f"""
+            """
   %allocate_at = getelementptr i64, ptr %allocators, i64 %m
   %allocate = load ptr, ptr %allocate_at
   %object = call ptr @PyObject_CallNoArgs(ptr %allocate)
@@ -199,8 +216,7 @@ far:""",
 keep:
   %object_at = getelementptr ptr, ptr %objects, i64 %m
   store ptr %object, ptr %object_at
-  %made_data_at = getelementptr i8, ptr %object, i64 {DATA}
-  %made_data = load i64, ptr %made_data_at
+  %made_data = call i64 @numfuse_address(ptr %object, i64 %address_place)
   %past_line = add i64 %made_data, 63
   %on_line = and i64 %past_line, -64
   %is_result = icmp ult i64 %m, %results
@@ -316,77 +332,5 @@ other:
     ]
 )
 """The words of `self`: how many arguments, numpy.ndarray, how many arrays are made, results, kernels, arguments that are written to, pairs that lie
-apart, whether kernels run without the GIL; these arguments; these pairs; what makes each array; each argument's spec; for each kernel what calls it,
-its address, its count, how many pointers, and of each pointer array and bytes."""
-
-_SAME = f"""
-; the words after the spec, where the array has that descriptor, number of axes, extents and strides; else null
-define internal ptr @numfuse_same(ptr %array, ptr %spec) {{
-  %descr_at = getelementptr i8, ptr %array, i64 {DESCR}
-  %descr = load ptr, ptr %descr_at
-  %wanted_descr = load ptr, ptr %spec
-  %same_descr = icmp eq ptr %descr, %wanted_descr
-  %nd_at = getelementptr i8, ptr %array, i64 {DATA + 8}
-  %nd32 = load i32, ptr %nd_at
-  %nd = sext i32 %nd32 to i64
-  %wanted_nd_at = getelementptr i8, ptr %spec, i64 8
-  %wanted_nd = load i64, ptr %wanted_nd_at
-  %same_nd = icmp eq i64 %nd, %wanted_nd
-  %same_kind = and i1 %same_descr, %same_nd
-  br i1 %same_kind, label %shape, label %no
-shape:
-  %dims_at = getelementptr i8, ptr %array, i64 {DATA + 16}
-  %dims = load ptr, ptr %dims_at
-  %strides_at = getelementptr i8, ptr %array, i64 {DATA + 24}
-  %strides = load ptr, ptr %strides_at
-  %wanted_dims = getelementptr i8, ptr %spec, i64 16
-  %wanted_strides = getelementptr i64, ptr %wanted_dims, i64 %nd
-  br label %loop
-loop:
-  %axis = phi i64 [ 0, %shape ], [ %next_axis, %matches ]
-  %more = icmp slt i64 %axis, %nd
-  br i1 %more, label %compare, label %yes
-compare:
-  %dim_p = getelementptr i64, ptr %dims, i64 %axis
-  %dim = load i64, ptr %dim_p
-  %wanted_dim_p = getelementptr i64, ptr %wanted_dims, i64 %axis
-  %wanted_dim = load i64, ptr %wanted_dim_p
-  %stride_p = getelementptr i64, ptr %strides, i64 %axis
-  %stride = load i64, ptr %stride_p
-  %wanted_stride_p = getelementptr i64, ptr %wanted_strides, i64 %axis
-  %wanted_stride = load i64, ptr %wanted_stride_p
-  %same_dim = icmp eq i64 %dim, %wanted_dim
-  %same_stride = icmp eq i64 %stride, %wanted_stride
-  %same = and i1 %same_dim, %same_stride
-  br i1 %same, label %matches, label %no
-matches:
-  %next_axis = add i64 %axis, 1
-  br label %loop
-yes:
-  %end = getelementptr i64, ptr %wanted_strides, i64 %nd
-  ret ptr %end
-no:
-  ret ptr null
-}}
-"""
-
-_GIL = """
-define internal ptr @numfuse_without_gil(i64 %releases) {
-  %keeps = icmp eq i64 %releases, 0
-  br i1 %keeps, label %kept, label %release
-release:
-  %thread = call ptr @PyEval_SaveThread()
-  ret ptr %thread
-kept:
-  ret ptr null
-}
-define internal void @numfuse_with_gil(ptr %thread) {
-  %kept = icmp eq ptr %thread, null
-  br i1 %kept, label %done, label %take
-take:
-  call void @PyEval_RestoreThread(ptr %thread)
-  br label %done
-done:
-  ret void
-}
-"""
+apart, whether kernels run without the GIL, where what is made has its address; these arguments; these pairs; what makes each array; each argument's
+spec; for each kernel what calls it, its address, its count, how many pointers, and of each pointer array and bytes."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numfuse.compiler.layouts import strides_of
+from numfuse.compiler.lower.lying import Lying
 from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Program, ViewStep
 from numfuse.compiler.types import size_of
 from numfuse.runtime.cpu.entry import ArraySpec, Launch, NumberSpec, apart, check, entry, kernel, ready, shared_kernel
@@ -58,7 +59,7 @@ def whole_call(
     results = dict(executable.fresh)
     if any(results.pop(flag, None) is None for flag in set(flags)):
         return checked, None
-    wanted = [_seen_whole(executable, k) for k in program.results[: len(program.results) - len(flags)]]
+    wanted = [seen_whole(program, executable.lying, k) for k in program.results[: len(program.results) - len(flags)]]
     donors = {number: given[argument] for number, argument in executable.donated.items()}
     if sorted([*results, *donors]) != sorted(wanted) or any(not isinstance(d, int) for d in donors.values()):
         return checked, None
@@ -83,9 +84,9 @@ def whole_call(
     return checked, entry(specs, made, workspace, launches, written, distinct, seconds > HELD_SECONDS)
 
 
-def _seen_whole(executable: Executable, number: int) -> int:
+def seen_whole(program: Program, places: Mapping[int, Lying], number: int) -> int:
     """The result that this one is all of, in order, in another shape; else itself."""
-    values, lying = executable.program.values, executable.lying.get(number)
+    values, lying = program.values, places.get(number)
     if values[number].place != "view" or lying is None or lying.base is None or lying.start:
         return number
     under, view = values[lying.base], values[number]

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.layouts import reshaped_strides, strides_of
 from numfuse.compiler.types import Shape, size_of, type_text
+from numfuse.runtime.cpu.results import allocator
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceLayout:
+    """What compiled code depends on in a device array. There is one object for each, so that machine code compares pointers."""
+
+    dtype: np.dtype
+    shape: Shape
+    strides: Shape
+    """In elements."""
+    aligned: bool
+    """Whether it starts at a multiple of 16 bytes."""
+
+
+@functools.cache
+def layout_of(dtype: np.dtype, shape: Shape, strides: Shape | None, aligned: bool) -> DeviceLayout:
+    """The layout. `strides`: None for C order."""
+    if strides is None:
+        return layout_of(dtype, shape, strides_of(shape), aligned)
+    return DeviceLayout(dtype, shape, strides, aligned)
 
 
 class DeviceArray:
     """An array in device memory. Offers DLPack and the CUDA array interface, so torch, CuPy, JAX and Numba take it without a copy.
 
-    `owner` keeps the memory alive; strides are in elements.
+    `owner` keeps the memory alive; strides are in elements. Machine code reads `layout` and `address`, which are never changed.
     """
+
+    __slots__ = ("__weakref__", "address", "gpu", "layout", "owner")
 
     def __init__(
         self, gpu: Any, address: int, shape: Shape, dtype: np.dtype, strides: Shape | None = None, owner: Any = None
     ) -> None:
         self.gpu = gpu
         self.address = address
-        self.shape = tuple(shape)
-        self.dtype = np.dtype(dtype)
-        self.element_strides = strides_of(self.shape) if strides is None else tuple(strides)
+        self.layout = layout_of(
+            np.dtype(dtype), tuple(shape), None if strides is None else tuple(strides), address % 16 == 0
+        )
         self.owner = owner
 
     @classmethod
@@ -44,6 +69,18 @@ class DeviceArray:
         """The memory of another library's array, without a copy."""
         view = gpu.view(array)
         return cls(gpu, int(view.ptr), tuple(view.shape), np.dtype(view.dtype), view.strides, owner=(array, view))
+
+    @property
+    def shape(self) -> Shape:
+        return self.layout.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.layout.dtype
+
+    @property
+    def element_strides(self) -> Shape:
+        return self.layout.strides
 
     @property
     def ndim(self) -> int:
@@ -67,8 +104,8 @@ class DeviceArray:
             or not self.size
         )
 
-    def numpy(self) -> np.ndarray:
-        """A copy in host memory. Waits for the kernels that make it."""
+    def numpy(self, made: int | None = None) -> np.ndarray:
+        """A copy in host memory. Waits for the kernels that make it: all that are queued, or where it is known, those before the event `made`."""
         if not self.contiguous:
             low = sum(min(0, s * (n - 1)) for n, s in zip(self.shape, self.element_strides, strict=True))
             high = sum(max(0, s * (n - 1)) for n, s in zip(self.shape, self.element_strides, strict=True))
@@ -77,9 +114,9 @@ class DeviceArray:
             ).numpy()
             strides = tuple(s * self.dtype.itemsize for s in self.element_strides)
             return np.ndarray(self.shape, self.dtype, whole, -low * self.dtype.itemsize, strides).copy()
-        result = np.empty(self.shape, self.dtype)
+        result = allocator(self.shape, self.dtype)()
         if result.size:
-            self.gpu.copy_out(result, self.address)
+            self.gpu.copy_out(result, self.address, made)
         return result
 
     def copy(self) -> DeviceArray:

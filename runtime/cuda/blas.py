@@ -30,7 +30,7 @@ class Blas:
         self.cublas = _load()
         self.handle = ctypes.c_void_p()
         self._check(self.cublas.cublasCreate_v2(ctypes.byref(self.handle)))
-        self._check(self.cublas.cublasSetStream_v2(self.handle, ctypes.c_void_p(int(gpu.stream.handle))))
+        self._check(self.cublas.cublasSetStream_v2(self.handle, ctypes.c_void_p(gpu.stream)))
 
     def matmul(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
         """`out = a @ b`, over leading axes too; `out` is C-contiguous. Transposed operands are read as they lie; arguments that BLAS cannot read so

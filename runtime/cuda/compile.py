@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.lower.printer import Source
+from numfuse.compiler.lower.printer import Parameter, Source
 from numfuse.compiler.types import memory_dtype
 from numfuse.runtime.importing import importing
 
@@ -43,7 +43,7 @@ def compile_ptx(source: Source, arch: str, threads: int, fastmath: bool = False)
 
     scope: dict[str, Any] = dict(functions.NAMES)
     exec(compile(source.code, f"<kernel {source.name}>", "exec"), scope)
-    arguments = [types.int64 if p.dtype is None else types.CPointer(element_type(p.dtype)) for p in source.parameters]
+    arguments = [_argument_type(parameter, types) for parameter in source.parameters]
     with for_capability(capability(arch)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ptx, _ = cuda.compile(
@@ -99,6 +99,13 @@ def _resources(log: str, threads: int) -> dict[str, int]:
         "shared_bytes": int(shared.group(1)) if shared else 0,
         "threads": threads,
     }
+
+
+def _argument_type(parameter: Parameter, types: Any) -> Any:
+    if parameter.dtype is None:
+        return types.int64
+    element = element_type(parameter.dtype)
+    return element if parameter.number else types.CPointer(element)
 
 
 def element_type(dtype: np.dtype) -> Any:

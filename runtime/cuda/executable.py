@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Program, Step, ViewStep
+from numfuse.compiler.lower.lying import lying
+from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Phase, Program, Step, ViewStep
+from numfuse.runtime.cpu.whole_calls import Call
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import KINDS, Blas
-from numfuse.runtime.cuda.kernels import CompiledKernel, compiled_kernel
+from numfuse.runtime.cuda.kernels import compiled_kernel
+from numfuse.runtime.cuda.staging import LARGE
+from numfuse.runtime.cuda.whole_calls import whole_call
 from numfuse.runtime.library_call import library_call
 
 
@@ -24,7 +28,21 @@ class CudaExecutable:
 
     def __init__(self, program: Program, arch: str, options: dict[str, Any], gpu: Any) -> None:
         self.program = program
-        self._gpu = gpu
+        self.device = gpu
+        self.lying = lying(program) if any(isinstance(step, ViewStep) for step in program.steps) else {}
+        argument = {k for k, value in enumerate(program.values) if value.place == "argument"}
+        self.donated = {number: k for number, k in program.donated.items() if k in argument}
+        """For each result in the memory of an argument, that argument."""
+        self.donated |= {k: k for k in program.results if k in argument}
+        self.by_value = frozenset(
+            number
+            for kernel in program.kernels
+            for phase in kernel.phases
+            for parameter, number in zip(phase.source.parameters[1:], phase.values, strict=True)
+            if parameter.number
+        )
+        """The arguments that are numbers, given to kernels by value."""
+        self.all_on_device = not any(isinstance(step, LibraryStep) for step in program.steps)
         self.kernels = {
             phase.source.code: compiled_kernel(
                 phase.source, arch, phase.extents["block"], bool(options.get("fastmath"))
@@ -32,23 +50,40 @@ class CudaExecutable:
             for kernel in program.kernels
             for phase in kernel.phases
         }
-        self._loaded: dict[int, Any] = {}
+        self._loaded: dict[str, int] = {}
         self._constants: dict[int, DeviceArray] = {}
         self._blas: Blas | None = None
+        self._touched = [_touched(program, step) for step in program.steps]
+        self._leaving = _leaving(program)
+        self._made: dict[int, int] = {}
+        """Events after which large results are there, where other steps follow."""
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
-        gpu = self._gpu()
+        gpu = self.device()
         on_device = any(isinstance(argument, DeviceArray) for argument in arguments)
-        values = self._values(gpu, arguments)
-        for step in self.program.steps:
+        pending: dict[int, np.ndarray] = {}
+        values = self._values(gpu, arguments, pending)
+        for place, step in enumerate(self.program.steps):
+            if pending:
+                self._bring(gpu, self._touched[place], values, pending)
             self._run(gpu, step, values)
+            for number in () if on_device else self._leaving.get(place, ()):
+                self._made[number] = gpu.mark(self._made.get(number))
+        self._bring(gpu, self.program.results, values, pending)
         given = zip(self.program.results, self.program.copied, strict=True)
-        results = [values[number].copy() if copied and on_device else values[number] for number, copied in given]
-        return results if on_device else [result.numpy() for result in results]
+        if on_device:
+            return [values[number].copy() if copied else values[number] for number, copied in given]
+        return [values[number].numpy(self._made.get(number)) for number, _ in given]
+
+    def _bring(self, gpu: Any, wanted: Iterable[int], values: list[Any], pending: dict[int, np.ndarray]) -> None:
+        """Copies the arguments in that are wanted now: what needs others only runs meanwhile."""
+        for number in wanted:
+            if number in pending:
+                gpu.copy_in(values[number].address, np.ascontiguousarray(pending.pop(number)), begun=True)
 
     def profile(self, arguments: Sequence[Any], rounds: int = 7) -> list[float]:
         """Seconds that each kernel takes by the host's clock, the least of several calls with copies of the arguments."""
-        gpu = self._gpu()
+        gpu = self.device()
         least = [math.inf] * len(self.program.kernels)
         for _ in range(rounds):
             values = self._values(gpu, [a.copy() if isinstance(a, DeviceArray) else a for a in arguments])
@@ -63,8 +98,8 @@ class CudaExecutable:
                     least[kernel] = min(least[kernel], time.perf_counter() - start)
         return least
 
-    def _values(self, gpu: Any, arguments: Sequence[Any]) -> list[Any]:
-        """All that steps read and write, before the first of them."""
+    def _values(self, gpu: Any, arguments: Sequence[Any], pending: dict[int, np.ndarray] | None = None) -> list[Any]:
+        """All that steps read and write, before the first of them. `pending` gets large arguments that have a place, but are not there yet."""
         values: list[Any] = [None] * len(self.program.values)
         workspace = (
             DeviceArray.empty(gpu, (self.program.workspace,), np.dtype("u1")) if self.program.workspace else None
@@ -72,7 +107,13 @@ class CudaExecutable:
         for number, value in enumerate(self.program.values):
             if value.place == "argument":
                 given = arguments[value.number]
-                values[number] = given if isinstance(given, DeviceArray) else DeviceArray.from_host(gpu, given)
+                if isinstance(given, DeviceArray) or number in self.by_value:
+                    values[number] = given
+                elif pending is not None and given.nbytes >= LARGE:
+                    values[number] = DeviceArray.empty(gpu, given.shape, given.dtype)
+                    pending[number] = given
+                else:
+                    values[number] = DeviceArray.from_host(gpu, given)
             elif number in self.program.donated:
                 values[number] = values[self.program.donated[number]]
             elif value.place == "result":
@@ -83,10 +124,16 @@ class CudaExecutable:
                     gpu, workspace.address + value.number, value.shape, value.dtype, owner=workspace
                 )
             elif value.place == "constant":
-                if number not in self._constants:
-                    self._constants[number] = DeviceArray.from_host(gpu, value.node.params["value"])
-                values[number] = self._constants[number]
+                values[number] = self.constant(gpu, number)
+        if pending:
+            gpu.begin_copies()
         return values
+
+    def constant(self, gpu: Any, number: int) -> DeviceArray:
+        """A constant of the program, copied to the device once."""
+        if number not in self._constants:
+            self._constants[number] = DeviceArray.from_host(gpu, self.program.values[number].node.params["value"])
+        return self._constants[number]
 
     def _run(self, gpu: Any, step: Step, values: list[Any]) -> None:
         if isinstance(
@@ -107,16 +154,57 @@ class CudaExecutable:
                 on_the_host(step, values)
             return
         for phase in step.kernel.phases:
-            compiled = self.kernels[phase.source.code]
             places = zip(phase.values, phase.offsets, strict=True)
-            addresses = [values[number].address + start * values[number].dtype.itemsize for number, start in places]
-            arguments = [phase.extents["n"], *addresses]
-            gpu.launch(self._function(gpu, compiled), phase.extents["grid"], phase.extents["block"], arguments)
+            given = [
+                word_of(values[number])
+                if number in self.by_value
+                else values[number].address + start * values[number].dtype.itemsize
+                for number, start in places
+            ]
+            arguments = [phase.extents["n"], *given]
+            gpu.launch(self.function(gpu, phase), phase.extents["grid"], phase.extents["block"], arguments)
 
-    def _function(self, gpu: Any, compiled: CompiledKernel) -> Any:
-        if id(compiled) not in self._loaded:
-            self._loaded[id(compiled)] = gpu.load(compiled.cubin)
-        return self._loaded[id(compiled)]
+    def function(self, gpu: Any, phase: Phase) -> int:
+        """The kernel's function on the device, loaded once."""
+        code = phase.source.code
+        if code not in self._loaded:
+            self._loaded[code] = gpu.load(self.kernels[code].cubin)
+        return self._loaded[code]
+
+    def entry(
+        self, specs: Sequence[Any], given: Sequence[int | np.ndarray], written: Sequence[int] = ()
+    ) -> tuple[Call, Call]:
+        """As `whole_call` makes it. What is `written` is computed elsewhere, and copied by the caller."""
+        return whole_call(self, specs, given)
+
+
+def _touched(program: Program, step: Step) -> list[int]:
+    """The values that a step reads or writes, and the arguments in whose memory these are."""
+    if isinstance(step, ViewStep):
+        touched = [step.input]
+    elif isinstance(step, LibraryStep):
+        touched = [*step.inputs, *[number for number in step.outputs if number is not None]]
+    elif isinstance(step, KernelStep):
+        touched = [number for phase in step.kernel.phases for number in phase.values]
+    else:
+        touched = []
+    return [*touched, *[program.donated[number] for number in touched if number in program.donated]]
+
+
+def _leaving(program: Program) -> dict[int, list[int]]:
+    """For each step but the last, the large results that nothing writes or reads afterwards."""
+    wanted = {k for k in program.results if program.values[k].place == "result" and program.values[k].nbytes >= LARGE}
+    last = {k: place for place, step in enumerate(program.steps) for k in _touched(program, step) if k in wanted}
+    leaving: dict[int, list[int]] = {}
+    for number, place in last.items():
+        if place + 1 < len(program.steps):
+            leaving.setdefault(place, []).append(number)
+    return leaving
+
+
+def word_of(number: Any) -> int:
+    """The bits of a number as an integer."""
+    return int.from_bytes(np.asarray(number).tobytes(), "little", signed=False)
 
 
 def on_the_host(step: LibraryStep, values: list[Any]) -> None:

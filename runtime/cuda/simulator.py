@@ -194,5 +194,8 @@ def run_phase(phase: Phase, arrays: list[np.ndarray]) -> None:
             function(*arguments)
 
     extents = phase.extents
-    pointers = [pointer_to(array, start) for array, start in zip(arrays, phase.offsets, strict=True)]
-    cuda.jit(quietly)[extents["grid"], extents["block"]](extents["n"], *pointers)
+    given = [
+        array.view(memory_dtype(array.dtype))[()] if parameter.number else pointer_to(array, start)
+        for parameter, array, start in zip(phase.source.parameters[1:], arrays, phase.offsets, strict=True)
+    ]
+    cuda.jit(quietly)[extents["grid"], extents["block"]](extents["n"], *given)
