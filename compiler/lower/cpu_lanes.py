@@ -142,7 +142,8 @@ class LanesPrinter(CpuPrinter):
         for axis in self.kernel.loops_over(loop.axes):
             self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
             self.depth += 1
-        self.accumulate(loop, self.lanes(), [f"{name}[{self.lane}]" for name in names])
+        with self.lanes():
+            self.accumulate(loop, [f"{name}[{self.lane}]" for name in names])
         self.depth = opened
         narrow = [
             (name, NARROW[gathered.result.dtype])

@@ -1,4 +1,4 @@
-"""Joins along the innermost axis are written in parts."""
+"""Joins of many operands along the innermost axis are written in parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ graph f(%x: f64[4,3000], %y: f64[4,2000]) -> %2 {
 
 def test_a_join_along_the_last_axis_becomes_two_writes(rng: np.random.Generator) -> None:
     graph = Graph.parse(WIDE)
-    after = join(graph).check()
+    after = join(graph, 1).check()
     assert [node.op for node in after.nodes] == ["memory", "put_slice", "put_slice", "negative"]
     x, y = rng.random((4, 3000)), rng.random((4, 2000))
     np.testing.assert_array_equal(after.evaluate(x, y)[0], graph.evaluate(x, y)[0])
@@ -30,7 +30,12 @@ def test_others_stay_to_be_fused() -> None:
         WIDE.replace("3000", "30").replace("2000", "20").replace("5000", "50"),
     ):
         graph = Graph.parse(text)
-        assert join(graph) is graph
+        assert join(graph, 1) is graph
+
+
+def test_few_operands_stay_where_their_loop_can_be_cut() -> None:
+    graph = Graph.parse(WIDE)
+    assert join(graph, 2) is graph
 
 
 def test_many_operands_are_written_one_by_one() -> None:
