@@ -1,9 +1,9 @@
 """Cuts loops where the guards in them change, so that within each piece a guard is known and the loop has no branches.
 
-    for j in range(514):                                        out[0] = float32(0.0)
-        out[j] = x[j - 1] if 1 <= j < 513 else float32(0.0)     for j in range(1, 513):
-                                                                    out[j] = x[j - 1]
-                                                                out[513] = float32(0.0)
+for j in range(514):                                        out[0] = float32(0.0)
+    out[j] = x[j - 1] if 1 <= j < 513 else float32(0.0)     for j in range(1, 513):
+                                                                out[j] = x[j - 1]
+                                                            out[513] = float32(0.0)
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import pairwise
 from numfuse.compiler.index import Axis, Element, Floor, Index, Mod, Test
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope
 
-PIECES = 8
-"""Pieces of a loop, at most: the longest ones are for themselves, and what lies between them keeps its guards."""
-LINES = 300
+PIECES, FEW_PIECES = 8, 3
+"""Pieces of a loop, at most, and where that makes the code too long: the longest ones are for themselves, and what is between them keeps its guards."""
+LINES = 400
 """Statements of a kernel that is cut, each counted as often as it is printed: compile time grows with them."""
 
 Range = tuple[int, int]
@@ -29,7 +29,9 @@ class Cuts:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.loops: set[Axis] = set()
+        self.loops: dict[Axis, int] = {}
+        """Those that are cut, and into how many pieces at most."""
+        self.innermost = {loop.body for loop in kernel.loops} or {kernel.scope}
         if any(isinstance(statement, Choose) for statement in kernel.statements):
             self._find()
 
@@ -37,9 +39,11 @@ class Cuts:
         kernel = self.kernel
         inner = [axis for loop in kernel.loops for axis in reversed(kernel.loops_over(loop.axes))]
         for axis in dict.fromkeys([*inner, *reversed(kernel.loops_over(kernel.rows))]):
-            self.loops.add(axis)
-            if self._rows_printed(0, {}) > LINES:
-                self.loops.remove(axis)
+            for most in (PIECES, FEW_PIECES):
+                self.loops[axis] = most
+                if self._rows_printed(0, {}) <= LINES:
+                    break
+                del self.loops[axis]
 
     def pieces(self, loop: Axis, scopes: Sequence[Scope], ranges: Ranges) -> list[Range]:
         """The pieces of a loop with these scopes in it. One where it is not cut."""
@@ -54,7 +58,7 @@ class Cuts:
                 found[-1] = (found[-1][0][0], piece[1]), known
             else:
                 found.append((piece, known))
-        return _longest([piece for piece, _ in found]) or [whole]
+        return _longest([piece for piece, _ in found], self.loops[loop]) or [whole]
 
     def inside(self, level: int) -> list[Scope]:
         """The scopes in the loop over the row axis number `level`."""
@@ -67,6 +71,8 @@ class Cuts:
                 if decided(self.kernel, test, ranges) is None:
                     first, end = self._holds(test, loop, ranges)
                     yield from (place for place in (first, end) if 0 < place < loop.extent)
+                    if loop in (test.index % test.step).axes and loop.extent <= PIECES:
+                        yield from range(1, loop.extent)
 
     def _holds(self, test: Test, loop: Axis, ranges: Ranges) -> Range:
         """From where to where along the loop the index is within the test's limits; nowhere, where other loops have a say."""
@@ -83,15 +89,21 @@ class Cuts:
             yield outcome
 
     def _reached(self, scopes: Sequence[Scope], ranges: Ranges) -> Iterator[tuple[Choose, bool | None]]:
-        """The guards that are met, and what is known of them."""
+        """The guards that are met in innermost loops, and what is known of them. Others cost nothing."""
         for scope in scopes:
+            if scope in self.innermost:
+                yield from self._met(scope, ranges)
             for statement in scope.statements:
                 if isinstance(statement, Loop):
-                    yield from self._reached([statement.body], ranges)
-                elif isinstance(statement, Choose):
-                    outcome = outcome_of(self.kernel, statement, ranges)
-                    yield statement, outcome
-                    yield from self._reached(taken(statement, outcome), ranges)
+                    yield from self._met(statement.body, ranges)
+
+    def _met(self, scope: Scope, ranges: Ranges) -> Iterator[tuple[Choose, bool | None]]:
+        for statement in scope.statements:
+            if isinstance(statement, Choose):
+                outcome = outcome_of(self.kernel, statement, ranges)
+                yield statement, outcome
+                for branch in taken(statement, outcome):
+                    yield from self._met(branch, ranges)
 
     # -- how much is printed -----------------------------------------------------------------------------------------
 
@@ -127,9 +139,9 @@ class Cuts:
         return sum(self._nest_printed(inner, body, {**ranges, loop: piece}) for piece in pieces)
 
 
-def _longest(pieces: list[Range]) -> list[Range]:
-    """At most PIECES of them: those between the longest ones become one."""
-    while len(pieces) > PIECES:
+def _longest(pieces: list[Range], most: int) -> list[Range]:
+    """At most so many of them: the shortest neighbours become one."""
+    while len(pieces) > most:
         lengths = [after[1] - before[0] for before, after in pairwise(pieces)]
         place = lengths.index(min(lengths))
         pieces[place : place + 2] = [(pieces[place][0], pieces[place + 1][1])]
@@ -150,12 +162,10 @@ def outcome_of(kernel: Kernel, choose: Choose, ranges: Ranges) -> bool | None:
 def decided(kernel: Kernel, test: Test, ranges: Ranges) -> bool | None:
     """Whether a test holds everywhere in these ranges, or nowhere."""
     low, high = bounds_within(kernel, test.index, ranges)
-    if high < test.low or low >= test.high:
+    least, greatest = (0, 0) if test.step == 1 else bounds_within(kernel, test.index % test.step, ranges)
+    if high < test.low or low >= test.high or least > 0:
         return False
-    if low == high and low % test.step:
-        return False
-    whole = low >= test.low and high < test.high
-    return True if whole and (test.step == 1 or low == high) else None
+    return True if low >= test.low and high < test.high and not greatest else None
 
 
 def bounds_within(kernel: Kernel, index: Index, ranges: Ranges) -> Range:

@@ -220,7 +220,7 @@ class Printer:
         return f"to_{NARROW[dtype]}({text})" if dtype in NARROW else text
 
     def choose(self, choose: Choose) -> None:
-        outcome = outcome_of(self.kernel, choose, self.ranges) if self.ranges else None
+        outcome = self.outcome(choose)
         if outcome is not None:
             self.settled(choose, outcome)
             return
@@ -237,6 +237,10 @@ class Printer:
         self.texts[choose.result] = Text(name)
         if choose.result.keep:
             self.keep(choose.result, name)
+
+    def outcome(self, choose: Choose) -> bool | None:
+        """Which branch is taken in the pieces of loops that are being printed, where that is known."""
+        return outcome_of(self.kernel, choose, self.ranges) if self.ranges else None
 
     def settled(self, choose: Choose, outcome: bool) -> None:
         """A choice of which one branch is known to be taken."""
@@ -257,10 +261,10 @@ class Printer:
         with self.block(f"{word} {self.test(choose)}:"):
             self.line(f"{name} = {self.branch(choose.yes, choose.yes_value).text}", where)
         rest = choose.no.statements
-        if len(rest) == 1 and isinstance(rest[0], Choose) and rest[0].result is choose.no_value:
-            if not self.ranges or outcome_of(self.kernel, rest[0], self.ranges) is None:
-                self.branches(rest[0], name, "elif")
-                return
+        (only,) = rest if len(rest) == 1 else (None,)
+        if isinstance(only, Choose) and only.result is choose.no_value and self.outcome(only) is None:
+            self.branches(only, name, "elif")
+            return
         with self.block("else:"):
             self.line(f"{name} = {self.branch(choose.no, choose.no_value).text}", where)
 
