@@ -82,7 +82,7 @@ class CpuPrinter(Printer):
         loop = self.kernel.collapsed[axis]
 
         def inside() -> None:
-            if loop == self.apart and loop.number == axis.number:
+            if loop == self.apart and loop.number == axis.number and axis not in self.expressions.fixed:
                 name = self.axis_names[loop.number]
                 self.line(f"{name} = opaque({name})")
             self.statements(scopes[0])  # of a collapsed axis: what moves with none after all
@@ -115,11 +115,14 @@ class CpuPrinter(Printer):
 
     @contextmanager
     def one_step(self, axis: Axis, lo: str, hi: str) -> Iterator[None]:
-        """A piece of a loop from `lo` to `hi` that is one step."""
-        name, (step, _) = self.axis_names[axis.number], self.ranges[axis]
+        """A piece of a loop from `lo` to `hi` that is one step: indices have its number."""
+        (step, _), fixed = self.ranges[axis], self.expressions.fixed
+        walked = [part for part, loop in self.kernel.collapsed.items() if loop == axis]
+        at = {part: Index(step if part.number == axis.number else 0) for part in walked}
+        self.expressions.fixed = {**fixed, **at}
         with nullcontext() if lo.isdigit() and hi.isdigit() else self.block(f"if {lo} <= {step} < {hi}:"):
-            self.line(f"{name} = {step}")
             yield
+        self.expressions.fixed = fixed
 
     def over(self, axis: Axis, lo: str, hi: str, scope: Scope) -> AbstractContextManager[None]:
         """A loop over an axis, or a piece of it, with what is in `scope` in it."""
