@@ -53,7 +53,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("in_place", lambda graph, target, given: in_place(graph, given, target.in_order)),
     ("scatter", lambda graph, target, given: scatter(graph, target.in_order)),
     ("scan", lambda graph, target, given: scan(graph, target.in_order)),
-    ("join", lambda graph, target, given: join(graph, target.few_joined)),
+    ("join", lambda graph, target, given: join(graph)),
     ("contiguous", lambda graph, target, given: dead(contiguous(graph, target.strided_copies))),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )

@@ -14,7 +14,6 @@ from numfuse.compiler.lower.alike import share_alike
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.crossing import crossing
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
-from numfuse.compiler.lower.cuts import PIECES
 from numfuse.compiler.lower.digits import in_digits
 from numfuse.compiler.lower.lifetimes import touched
 from numfuse.compiler.lower.lowering import Printed, PrintKernel, flops_of
@@ -61,8 +60,6 @@ class Target:
     """Whether it copies arrays whatever their strides; if not, kernels do."""
     in_order: bool = False
     """Whether the loops of one row run in order, so that values can be written at places that are computed, some of them twice."""
-    few_joined: int = 1
-    """Operands that are joined along the innermost axis by one kernel without a test for each element."""
     product_call: int = 1 << 15
     """Multiplications that take a kernel about as long as a call of the library's matrix product takes to begin."""
     half_products: bool = True
@@ -207,7 +204,6 @@ CPU = Target(
     online=2**23,
     takes_arrays=True,
     in_order=True,
-    few_joined=PIECES,
     product_call=1 << 10,
     half_products=False,
     product_vector=lambda: product_vector_bytes(),
