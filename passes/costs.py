@@ -18,7 +18,9 @@ class Costs:
     """For each node: `work`, the additions that an element costs from what is in memory; `loads`, the arrays that it is computed from, of no
     fewer elements than the node itself has; and `source_reduction`, the reduction whose result it is made from."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, guard: int = 4) -> None:
+        self.guard = guard
+        """What it costs to tell which operand an element comes from, where each gives whole runs."""
         self.work: dict[Node, int] = {}
         self.loads: dict[Node, frozenset[Node]] = {}
         self.source_reduction: dict[Node, Node | None] = {}
@@ -31,7 +33,8 @@ class Costs:
         work = 0
         loads = frozenset([node])
         if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
-            work = row.cost
+            runs = row.kind == "guarded" and all(abs(step) == 1 for step in node.params.get("step", ()))
+            work = min(row.cost, self.guard) if runs else row.cost
             for source in node.inputs:
                 spread = size_of(source.shape) < size_of(node.shape)  # computed once for many elements
                 apart = row.kind == "gather" and source is node.inputs[0] and self.work[source] > CHEAP

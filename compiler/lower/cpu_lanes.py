@@ -169,14 +169,18 @@ class LanesPrinter(CpuPrinter):
         apart = self.lane_axis.extent > self.block_width
         if apart and axis.extent >= MANY and len(list(loop.body.walk())) <= SHORT and not self.short_loops():
             first = self.names.new(f"{k}_0")
-            with self.block(f"for {first} in range(0, {end} - {AT_ONCE - 1}, {AT_ONCE}):"), self.lanes():
-                self.accumulate(loop, self.block(f"for {k} in range({first}, {first} + {AT_ONCE}):"), names)
+            with (
+                self.block(f"for {first} in range(0, {end} - {AT_ONCE - 1}, {AT_ONCE}):"),
+                self.lanes(),
+                self.block(f"for {k} in range({first}, {first} + {AT_ONCE}):"),
+            ):
+                self.accumulate(loop, names)
             if end == str(axis.extent) and axis.extent % AT_ONCE == 0:
                 return
             whole = axis.extent // AT_ONCE * AT_ONCE if end == str(axis.extent) else f"{end} // {AT_ONCE} * {AT_ONCE}"
             start = f"{whole}, "
-        with self.block(f"for {k} in range({start}{end}):"):
-            self.accumulate(loop, self.lanes(), names)
+        with self.block(f"for {k} in range({start}{end}):"), self.lanes():
+            self.accumulate(loop, names)
 
     def lanes(self) -> AbstractContextManager[None]:
         return self.block(f"for {self.lane} in range({self.width}):")
