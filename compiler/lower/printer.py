@@ -241,7 +241,7 @@ class Printer:
 
     def outcome(self, choose: Choose) -> bool | None:
         """Which branch is taken in the pieces of loops that are being printed, where that is known."""
-        return outcome_of(self.kernel, choose, self.ranges) if self.ranges else None
+        return outcome_of(self.kernel, choose, self.ranges)
 
     def settled(self, choose: Choose, outcome: bool) -> None:
         """A choice of which one branch is known to be taken."""

@@ -72,3 +72,14 @@ def test_stored_past_the_caches(size: int, rng: np.random.Generator) -> None:
 
     for got, wanted in zip(nf.jit(f, schedule=nf.Schedule(stream=True))(x), f(x), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_single_element_beside_what_is_written() -> None:
+    """Kernels without loops have guards too, which are all known."""
+
+    def function(x: np.ndarray) -> np.ndarray:
+        x[::2] *= 2
+        return x[1:2] * x[None, 1:2]
+
+    x = np.arange(10.0)
+    np.testing.assert_array_equal(nf.jit(function, target="cpu")(x.copy()), function(x.copy()))
