@@ -18,6 +18,7 @@ from typing import Any
 
 import measure
 import numpy as np
+from gpu_goals import goals_of
 from gpu_report import cells, first_line, geometric_means, markdown_text
 from libraries import ON_GPU, Jax, Library, NotForThis, opened, tried
 from meters import Cuda, Meter, StandIn, device_count, synchronized_seconds
@@ -29,7 +30,8 @@ EXAMPLES = """examples:
   python benchmarks/gpu_check.py --megabytes 1024 --only softmax gelu --skip-tests
   python benchmarks/gpu_check.py --stand-in --out /tmp/results     try the script itself, on a machine with no GPU
 
-Writes gpu.json and gpu.md (stand-in.json and stand-in.md for a stand-in). Exit code: 0 all is well; 1 no GPU, or something failed.
+Writes gpu.json and gpu.md (stand-in.json and stand-in.md for a stand-in), and says which of the figures that a GPU has to show are met. Exit code: 0 all
+works, whether they are met or not; 1 no GPU, or something failed.
 """
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numfuse", "numpy", "numba", "llvmlite", "numba-cuda", "cuda-core", "cuda-bindings")
@@ -231,6 +233,9 @@ def measure_all(told: dict[str, Any], meter: Meter, options: argparse.Namespace,
         measure.progress(f"time of a call: {row.label()}")
         told["calls"].append(run_row(row, row.size, meter, libraries, options.repeat, small=True))
         save()
+    measure.progress("arrays of the host's on their way in and out")
+    told["transfers"] = meter.transfers(round(megabytes * 2**20))
+    save()
 
 
 def found_peers(missing: dict[str, str]) -> list[Library]:
@@ -288,8 +293,10 @@ def main(arguments: Sequence[str] | None = None, meter: Meter | None = None) -> 
         measure_all(told, meter or Cuda(), options, save)
     except Exception as error:
         ended.append(f"measuring ended: {type(error).__name__}: {error}")
+    told["goals"] = goals_of(told)
     told |= {"faults": [*ended, *faults_of(told)], "geometric_mean": geometric_means(told)}
     print("\n\n".join(measure.table(*part) for part in cells(told)))
+    print("\n".join(["", *[f"{goal['verdict'].upper():<13} {goal['what']}: {goal['text']}" for goal in told["goals"]]]))
     print("\n".join(["", *[f"FAILED {fault}" for fault in told["faults"]], *[f"written: {path}" for path in save()]]))
     return 1 if told["faults"] else 0
 

@@ -88,6 +88,8 @@ def markdown_text(told: Mapping[str, Any]) -> str:
         text += f"\n\nCopy bandwidth: {copy['bytes_per_second'] / 1e9:.0f} GB/s ({copy['bytes'] / 2**20:.0f} MiB read and written)."
         text += NOTES.format(clock=told["clock"])
     text += "".join(f"\n{measure.markdown(*part)}\n" for part in cells(told))
+    goals = [[goal["what"], goal["text"], goal["verdict"]] for goal in told.get("goals", ())]
+    text += f"\n{measure.markdown(['goals', 'wanted; found', 'verdict'], goals)}\n" if goals else ""
     text += "".join(f"\nWithout {name}: {reason}.\n" for name, reason in told["missing"].items())
     for row in (*told["rows"], *told["calls"]):
         text += "".join(f"\n{row['title']}: {name} failed: {first_line(why)}\n" for name, why in row["failed"].items())

@@ -35,6 +35,10 @@ class Meter(Protocol):
     def copy_bandwidth(self) -> dict[str, float]:
         """Of a copy within the device's memory: `bytes` read and written, `seconds`, `bytes_per_second`."""
 
+    def transfers(self, nbytes: int) -> dict[str, dict[str, float]]:
+        """Bytes a second of an array of the host's on its way "in" and "out": as numfuse sends it ("staged"), as the driver copies it from pageable memory
+        ("driver"), and from pinned memory ("pinned")."""
+
 
 class Cuda:
     """The GPU that numfuse uses. Work is timed by CUDA events on the default stream, or by the host's clock where they fail."""
@@ -84,6 +88,40 @@ class Cuda:
         places = int(target.handle), int(source.handle)
         return bandwidth_of(self, lambda: self._gpu.copy(*places, nbytes), nbytes)
 
+    def transfers(self, nbytes: int) -> dict[str, dict[str, float]]:
+        array, there = np.zeros(nbytes, np.uint8), self.put(np.zeros(nbytes, np.uint8))
+        pinned = int(self._done(self._driver.cuMemHostAlloc(nbytes, 0)))
+        stream, target = self._gpu.stream, there.address
+
+        def sends(source: int) -> Call:
+            return lambda: self._done(self._driver.cuMemcpyHtoDAsync(target, source, nbytes, stream))
+
+        def takes(place: int) -> Call:
+            return lambda: self._done(self._driver.cuMemcpyDtoHAsync(place, target, nbytes, stream))
+
+        ways: dict[str, dict[str, Call]] = {
+            "in": {
+                "staged": lambda: self._gpu.copy_in(target, array),
+                "driver": sends(array.ctypes.data),
+                "pinned": sends(pinned),
+            },
+            "out": {
+                "staged": lambda: self._gpu.copy_out(array, target),
+                "driver": takes(array.ctypes.data),
+                "pinned": takes(pinned),
+            },
+        }
+        told = {
+            way: {name: nbytes / self._transfer_seconds(call) for name, call in calls.items()}
+            for way, calls in ways.items()
+        }
+        self._done(self._driver.cuMemFreeHost(pinned))
+        return told
+
+    def _transfer_seconds(self, call: Call) -> float:
+        call()
+        return min(synchronized_seconds(call, 1, lambda result: self.synchronize()) for _ in range(7))
+
     @staticmethod
     def _done(result: tuple[Any, ...]) -> Any:
         if int(result[0]) != 0:
@@ -113,6 +151,11 @@ class StandIn:
         source = np.zeros(2**24, np.uint8)
         target = np.zeros_like(source)
         return bandwidth_of(self, lambda: np.copyto(target, source), source.nbytes)
+
+    def transfers(self, nbytes: int) -> dict[str, dict[str, float]]:
+        source, target = np.zeros(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
+        rate = nbytes / self.seconds(lambda: np.copyto(target, source), 1)
+        return {way: dict.fromkeys(("staged", "driver", "pinned"), rate) for way in ("in", "out")}
 
 
 def bandwidth_of(meter: Meter, copy: Call, nbytes: int) -> dict[str, float]:

@@ -38,6 +38,10 @@ def _positive(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Ar
     return tuple(rng.uniform(0.5, 2.0, size).astype(dtype) for _ in range(2))
 
 
+def _positive_one(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arrays:
+    return (rng.uniform(0.5, 2.0, size).astype(dtype),)
+
+
 def _matrix_and_columns(rng: numpy.random.Generator, size: Size, dtype: numpy.dtype) -> Arrays:
     return (_normal(rng, size, dtype), *(_normal(rng, size[-1:], dtype) for _ in range(2)))
 
@@ -174,6 +178,7 @@ SMALL_ROWS: tuple[Row, ...] = (
         (4096, 64),
         1e-6,
     ),
+    Row("ten-kernels", "x / sum(x) + max(x, 0), nine times (ten kernels)", f.ten_steps, _positive_one, (64, 64), 1e-4),
 )
 """For the time of a call on a GPU."""
 

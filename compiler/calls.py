@@ -58,6 +58,10 @@ def kind_of(value: Any, leaves: list[Any]) -> Any:
     if is_generator(value):
         leaves.append(value)
         return kind
+    if hasattr(kind, "__dlpack__") or hasattr(kind, "__cuda_array_interface__"):
+        array = known_array(value)
+        if type(array) is ndarray or type(array) is DeviceArray:
+            return kind_of(array, leaves)
     raise Unfamiliar
 
 

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from operator import is_not
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -98,6 +99,10 @@ class JitFunction:
             return self._call(args, kwargs, key)
         self._entry = known.entry or self._whole_call(known, key, kwargs)
         compiled = known.compiled
+        if not kwargs and len(leaves) == len(args) and any(map(is_not, leaves, args)):  # arrays of other libraries
+            result = self._entry(*leaves)
+            if result is not NotImplemented:
+                return result
         if not compiled.direct:
             return self._run(compiled, leaves, args, kwargs)
         return compiled.run(leaves, (args, kwargs))

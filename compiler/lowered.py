@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numfuse.compiler.compiled import Compiled
@@ -140,6 +140,7 @@ def lower_graph(
     memory the program may write to, each with the output that it must hold at the end."""
     device = device_for(target_name, arch)
     target = find_target(device.name, fastmath)
+    target = replace(target, epilogues=target.epilogues and device.epilogues)
     trail = Trail(check=log.wanted("check"))
     checks = len(traced.checks) if traced is not None else 0
     with without_collector():

@@ -14,6 +14,7 @@ from numfuse.passes.associate import associate
 from numfuse.passes.contiguous import contiguous
 from numfuse.passes.cse import cse
 from numfuse.passes.dead import dead
+from numfuse.passes.epilogue import epilogue
 from numfuse.passes.expand import expand
 from numfuse.passes.fold import fold
 from numfuse.passes.fuse import fuse
@@ -55,6 +56,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("scan", lambda graph, target, given: scan(graph, target.in_order)),
     ("join", lambda graph, target, given: join(graph)),
     ("contiguous", lambda graph, target, given: dead(contiguous(graph, target.strided_copies))),
+    ("epilogue", lambda graph, target, given: dead(epilogue(graph)) if target.epilogues else graph),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what products, expand and split wrote."""

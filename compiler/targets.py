@@ -64,6 +64,8 @@ class Target:
     """Multiplications that take a kernel about as long as a call of the library's matrix product takes to begin."""
     half_products: bool = True
     """Whether the library has a fast matrix product of float16."""
+    epilogues: bool = False
+    """Whether the library's matrix product can add a bias and compute an activation."""
     product_vector: Callable[[], int] = lambda: 0
     """Bytes of the vectors in which kernels compute matrix products; 0: the library does."""
     fastmath: bool = False
@@ -218,6 +220,7 @@ CUDA = Target(
     few_columns=8448,
     strided_copies=False,
     print_kernel=print_for_cuda,
+    epilogues=True,
 )
 
 

@@ -15,6 +15,10 @@ class Device(Protocol):
 
     name: str
 
+    @property
+    def epilogues(self) -> bool:
+        """Whether the library of matrix products does a bias and an activation too."""
+
     def describe(self) -> str:
         """`cpu`, or `cuda sm_90`."""
 

@@ -49,6 +49,33 @@ def infer_product(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[
     return infer_matmul([a, Spec((*batch, parts[0].shape[-2], columns), parts[0].dtype)], {})
 
 
+GELU_FACTORS = 0.5, 0.7978845608028654, 0.044715
+"""Of the approximation by tanh: 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))."""
+
+
+def reference_linear(a: Any, b: Any, *bias: Any, epilogue: str) -> Any:
+    """`epilogue`: bias, relu, relu_bias, gelu or gelu_bias. A bias has an element for each column."""
+    out = np.matmul(a, b)
+    for one in bias:
+        out = out + one
+    if epilogue.startswith("relu"):
+        return np.maximum(out, 0)
+    if epilogue.startswith("gelu"):
+        half, scale, cubic = GELU_FACTORS
+        return half * out * (1 + np.tanh(scale * (out + cubic * out * out * out)))
+    return out
+
+
+def infer_linear(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shape, np.dtype]:
+    a, b, *bias = operands
+    shape, dtype = infer_matmul([a, b], params)
+    if len(shape) != 2 or len(bias) != ("bias" in params["epilogue"]):
+        raise ValueError("linear takes two matrices, and a bias where its epilogue has one")
+    if any(one != Spec(shape[1:], dtype) for one in bias):
+        raise ValueError("the bias has an element for each column, of the product's dtype")
+    return shape, dtype
+
+
 def blas_order(shape: Shape, strides: Shape) -> tuple[bool, int] | None:
     """How BLAS is to read the matrices of an array with these strides, in elements: whether transposed, and the leading dimension. None where it
     cannot: it wants neighbouring elements side by side along one axis, and no two in one place."""
@@ -78,6 +105,7 @@ def infer_get(operands: Sequence[Spec], params: Mapping[str, Any]) -> tuple[Shap
 
 ROWS = [
     Operator(name="matmul", kind="library", reference=np.matmul, infer=infer_matmul, cost=2, total=True),
+    Operator(name="linear", kind="library", reference=reference_linear, infer=infer_linear, cost=3, total=True),
     Operator(name="product", kind="product", reference=reference_product, infer=infer_product, cost=2),
     Operator(
         name="fused",

@@ -12,6 +12,7 @@ from numfuse.runtime.cpu.threads import thread_count
 
 class CpuDevice:
     name = "cpu"
+    epilogues = False
 
     def describe(self) -> str:
         return "cpu"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numfuse.compiler.ops.products import blas_order
-from numfuse.compiler.types import size_of
-from numfuse.runtime.cuda.array import DeviceArray
-from numfuse.runtime.cuda.compile import NoCudaError
+from numfuse.compiler.types import Shape, size_of
+from numfuse.runtime.cuda.library import Library, LibraryCall, Matrices, Pointer, load
 
 R_16F, R_32F, R_64F, C_32F, C_64F = 2, 0, 1, 4, 5
 COMPUTE_32F, COMPUTE_64F = 68, 70
@@ -25,76 +23,46 @@ KINDS: dict[np.dtype, tuple[int, int, np.dtype]] = {
 
 
 class Blas:
+    """cuBLAS on a GPU's stream."""
+
     def __init__(self, gpu: Any) -> None:
-        self.gpu = gpu
-        self.cublas = _load()
-        self.handle = ctypes.c_void_p()
-        self._check(self.cublas.cublasCreate_v2(ctypes.byref(self.handle)))
-        self._check(self.cublas.cublasSetStream_v2(self.handle, ctypes.c_void_p(gpu.stream)))
+        self.library = _load()
+        self.handle = self.library.made("cublasCreate_v2")
+        self.library.call("cublasSetStream_v2", self.handle, gpu.stream)
 
-    def matmul(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
-        """`out = a @ b`, over leading axes too; `out` is C-contiguous. Transposed operands are read as they lie; arguments that BLAS cannot read so
-        are copied."""
-        if not out.size:
-            return
-        (a, a_op, a_lead), (b, b_op, b_lead) = _as_blas_reads(a), _as_blas_reads(b)
-        rows, columns = out.shape[-2:]
+    def matmul(self, a: Matrices, b: Matrices, shape: Shape, dtype: np.dtype) -> list[LibraryCall] | None:
+        """The calls for `out = a @ b`, over leading axes too; `out`, of that shape, is C-contiguous, and their arrays are a, b and out. Transposed
+        operands are read as they lie. None where BLAS cannot read one."""
+        left, right = blas_order(*a[:2]), blas_order(*b[:2])
+        if left is None or right is None:
+            return None
+        (a_op, a_lead), (b_op, b_lead) = left, right
+        rows, columns = shape[-2:]
         inner = a.shape[-1]
-        kind, compute, factor_dtype = KINDS[out.dtype]
-        one, zero = np.ones((), factor_dtype), np.zeros((), factor_dtype)
-        batch = out.shape[:-2]
-        places = zip(_batch_places(a, batch), _batch_places(b, batch), strict=True)
-        for run, ((a_at, a_step), (b_at, b_step), count) in _runs(list(places)):
+        kind, compute, factor_dtype = KINDS[dtype]
+        factors = np.array([1, 0], factor_dtype)
+        one, zero = factors[:1].ctypes.data, factors[1:].ctypes.data
+        batch, size = shape[:-2], dtype.itemsize
+        places = list(zip(_batch_places(a, batch), _batch_places(b, batch), strict=True)) if size_of(shape) else []
+        return [
             # cuBLAS counts columns first: the transposed product has the transposed operands in the other order
-            self._check(
-                self.cublas.cublasGemmStridedBatchedEx(
-                    self.handle,
-                    b_op,
-                    a_op,
-                    columns,
-                    rows,
-                    inner,
-                    ctypes.c_void_p(one.ctypes.data),
-                    ctypes.c_void_p(b.address + b_at * b.dtype.itemsize),
-                    kind,
-                    b_lead,
-                    ctypes.c_longlong(b_step),
-                    ctypes.c_void_p(a.address + a_at * a.dtype.itemsize),
-                    kind,
-                    a_lead,
-                    ctypes.c_longlong(a_step),
-                    ctypes.c_void_p(zero.ctypes.data),
-                    ctypes.c_void_p(out.address + run * rows * columns * out.dtype.itemsize),
-                    kind,
-                    columns,
-                    ctypes.c_longlong(rows * columns),
-                    count,
-                    compute,
-                    -1,
-                )
+            self.library.planned(
+                "cublasGemmStridedBatchedEx",
+                *(self.handle, int(b_op), int(a_op), columns, rows, inner, one),
+                *(Pointer(1, b_at * size), kind, b_lead, b_step),
+                *(Pointer(0, a_at * size), kind, a_lead, a_step),
+                *(zero, Pointer(2, run * rows * columns * size), kind, columns, rows * columns),
+                *(count, compute, -1),
+                kept=factors,
             )
-
-    @staticmethod
-    def _check(status: int) -> None:
-        if status != 0:
-            raise RuntimeError(f"cuBLAS failed with status {status}")
+            for run, ((a_at, a_step), (b_at, b_step), count) in _runs(places)
+        ]
 
 
-def _as_blas_reads(array: DeviceArray) -> tuple[DeviceArray, int, int]:
-    """With cuBLAS's name for as it lies (0) or transposed (1), and its leading dimension."""
-    order = blas_order(array.shape, array.element_strides)
-    if order is None:
-        array = array.copy()
-        order = blas_order(array.shape, array.element_strides)
-        assert order is not None
-    transposed, lead = order
-    return array, int(transposed), lead
-
-
-def _batch_places(array: DeviceArray, batch: tuple[int, ...]) -> list[int]:
+def _batch_places(array: Matrices, batch: tuple[int, ...]) -> list[int]:
     """The first element of each matrix, with the leading axes broadcast to `batch`."""
-    strides = [0] * (len(batch) - array.ndim + 2)
-    strides += [0 if n == 1 else s for n, s in zip(array.shape[:-2], array.element_strides[:-2], strict=True)]
+    strides = [0] * (len(batch) - len(array.shape) + 2)
+    strides += [0 if n == 1 else s for n, s in zip(array.shape[:-2], array.strides[:-2], strict=True)]
     places = np.zeros(batch, np.int64)
     for axis, (extent, stride) in enumerate(zip(batch, strides, strict=True)):
         along = np.arange(extent) * stride
@@ -120,12 +88,5 @@ def _runs(places: list[tuple[int, int]]) -> Iterator[tuple[int, tuple[tuple[int,
         first += count
 
 
-def _load() -> ctypes.CDLL:
-    try:
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
-    except Exception as error:
-        raise NoCudaError(
-            f"matrix products on the GPU need cuBLAS: pip install 'numfuse[cuda,cublas]' ({error})"
-        ) from None
+def _load() -> Library:
+    return load("cublas", "cublas")

@@ -28,6 +28,14 @@ class CudaDevice:
         capability(arch)
         self.arch = arch
 
+    @property
+    def epilogues(self) -> bool:
+        """Not on a GPU where cuBLASLt is missing."""
+        from numfuse.runtime.cuda.blas_lt import is_here
+        from numfuse.runtime.cuda.driver import gpu_usable
+
+        return not gpu_usable() or is_here()
+
     def describe(self) -> str:
         return f"cuda {self.arch}"
 
@@ -64,6 +72,7 @@ class SimulatorDevice(CudaDevice):
     """The same kernels in Numba's simulator, which compiles nothing."""
 
     name = "cudasim"
+    epilogues = True
 
     def __init__(self) -> None:
         super().__init__(DEFAULT_ARCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.lower.lying import lying
 from numfuse.compiler.lower.program import CheckStep, KernelStep, LibraryStep, Phase, Program, Step, ViewStep
+from numfuse.compiler.ops.products import blas_order
 from numfuse.runtime.cpu.whole_calls import Call
 from numfuse.runtime.cuda.array import DeviceArray
-from numfuse.runtime.cuda.blas import KINDS, Blas
+from numfuse.runtime.cuda.blas import KINDS
 from numfuse.runtime.cuda.kernels import compiled_kernel
+from numfuse.runtime.cuda.library import LibraryCall, Matrices
 from numfuse.runtime.cuda.staging import LARGE
 from numfuse.runtime.cuda.whole_calls import whole_call
 from numfuse.runtime.library_call import library_call
@@ -29,7 +32,7 @@ class CudaExecutable:
     def __init__(self, program: Program, arch: str, options: dict[str, Any], gpu: Any) -> None:
         self.program = program
         self.device = gpu
-        self.lying = lying(program) if any(isinstance(step, ViewStep) for step in program.steps) else {}
+        self.lying = lying(program) if any(isinstance(step, ViewStep | LibraryStep) for step in program.steps) else {}
         argument = {k for k, value in enumerate(program.values) if value.place == "argument"}
         self.donated = {number: k for number, k in program.donated.items() if k in argument}
         """For each result in the memory of an argument, that argument."""
@@ -42,7 +45,7 @@ class CudaExecutable:
             if parameter.number
         )
         """The arguments that are numbers, given to kernels by value."""
-        self.all_on_device = not any(isinstance(step, LibraryStep) for step in program.steps)
+        self.all_on_device = all(is_product(step) for step in program.steps if isinstance(step, LibraryStep))
         self.kernels = {
             phase.source.code: compiled_kernel(
                 phase.source, arch, phase.extents["block"], bool(options.get("fastmath"))
@@ -52,7 +55,8 @@ class CudaExecutable:
         }
         self._loaded: dict[str, int] = {}
         self._constants: dict[int, DeviceArray] = {}
-        self._blas: Blas | None = None
+        self._lock = threading.Lock()
+        self._planned: dict[Any, list[LibraryCall] | None] = {}
         self._touched = [_touched(program, step) for step in program.steps]
         self._leaving = _leaving(program)
         self._made: dict[int, int] = {}
@@ -144,13 +148,16 @@ class CudaExecutable:
             values[step.output] = values[step.input].view_through(step.node.op, dict(step.node.params))
             return
         if isinstance(step, LibraryStep):
-            if step.node.op == "matmul" and step.node.dtype in KINDS:
-                if self._blas is None:
-                    self._blas = Blas(gpu)
-                a, b, (out,) = *step.inputs, step.outputs
-                assert out is not None
-                self._blas.matmul(values[a], values[b], values[out])
-            else:
+            operands = [_readable(values[number]) for number in step.inputs] if is_product(step) else []
+            described = [_as_it_lies(operand) for operand in operands]
+            with self._lock:
+                key = id(step), *described
+                if key not in self._planned:
+                    self._planned[key] = self.library_calls(gpu, step, described)
+                arrays = [*operands, *[values[number] for number in step.outputs if number is not None]]
+                for call in self._planned[key] or ():
+                    call.run([array.address for array in arrays])
+            if self._planned[key] is None:
                 on_the_host(step, values)
             return
         for phase in step.kernel.phases:
@@ -163,6 +170,16 @@ class CudaExecutable:
             ]
             arguments = [phase.extents["n"], *given]
             gpu.launch(self.function(gpu, phase), phase.extents["grid"], phase.extents["block"], arguments)
+
+    def library_calls(self, gpu: Any, step: LibraryStep, operands: Sequence[Matrices]) -> list[LibraryCall] | None:
+        """The calls of the device's libraries that a step is, whose arrays are its operands and its result; None where NumPy does it. One thread may make
+        them at a time."""
+        if not is_product(step):
+            return None
+        (a, b), node = operands[:2], step.node
+        if node.op == "linear":
+            return gpu.blas_lt.linear(a, b, node.shape, node.dtype, node.params["epilogue"])
+        return gpu.blas.matmul(a, b, node.shape, node.dtype)
 
     def function(self, gpu: Any, phase: Phase) -> int:
         """The kernel's function on the device, loaded once."""
@@ -200,6 +217,21 @@ def _leaving(program: Program) -> dict[int, list[int]]:
         if place + 1 < len(program.steps):
             leaving.setdefault(place, []).append(number)
     return leaving
+
+
+def is_product(step: LibraryStep) -> bool:
+    """Whether cuBLAS or cuBLASLt has it."""
+    return step.node.op in ("matmul", "linear") and step.node.dtype in KINDS
+
+
+def _as_it_lies(array: DeviceArray) -> Matrices:
+    return Matrices(array.shape, array.element_strides, array.layout.aligned)
+
+
+def _readable(array: DeviceArray) -> DeviceArray:
+    """The operand itself, or a copy where BLAS cannot read it as it lies. A bias is read element after element."""
+    plain = array.contiguous if array.ndim < 2 else blas_order(array.shape, array.element_strides) is not None
+    return array if plain else array.copy()
 
 
 def word_of(number: Any) -> int:

@@ -8,6 +8,8 @@ import threading
 from typing import Any
 
 import numpy as np
+from numfuse.runtime.cuda.blas import Blas
+from numfuse.runtime.cuda.blas_lt import BlasLt
 from numfuse.runtime.cuda.compile import PIP_LINE, Cubin, NoCudaError
 from numfuse.runtime.cuda.driver import device_count, missing_packages
 from numfuse.runtime.cuda.libcuda import Libcuda, libcuda
@@ -31,7 +33,19 @@ class Gpu:
         self.arch = f"sm_{device.arch}"
         self.name = device.name
         self._staging = Staging(driver, self.stream)
-        self.pool = Pool(lambda nbytes: device.memory_resource.allocate(nbytes, stream=device.default_stream))
+        self.pool = Pool(self._from_driver)
+
+    @functools.cached_property
+    def blas(self) -> Blas:
+        """Raises NoCudaError where cuBLAS is not here."""
+        self._enter()
+        return Blas(self)
+
+    @functools.cached_property
+    def blas_lt(self) -> BlasLt:
+        """The same for cuBLASLt."""
+        self._enter()
+        return BlasLt(self)
 
     def _enter(self) -> None:
         """Makes the device current in this thread, once a thread."""
@@ -39,9 +53,12 @@ class Gpu:
             self.device.set_current()
             self._here.current = True
 
+    def _from_driver(self, nbytes: int) -> Any:
+        self._enter()
+        return self.device.memory_resource.allocate(nbytes, stream=self.device.default_stream)
+
     def allocate(self, nbytes: int) -> Block:
         """Device memory; `block.handle` is its address."""
-        self._enter()
         return self.pool.take(nbytes)
 
     def copy_in(self, address: int, source: np.ndarray, begun: bool = False) -> None:

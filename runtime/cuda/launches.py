@@ -50,12 +50,11 @@ class NodeParameters(ctypes.Structure):
 
 
 class Graph:
-    """A CUDA graph of kernels that run one after another, ready to launch."""
+    """A CUDA graph of kernels that run one after another, ready to launch. It stays, as the code does that launches it."""
 
     def __init__(self, gpu: Any, calls: Sequence[KernelCall]) -> None:
-        self._driver = driver = gpu.driver
+        driver = gpu.driver
         self.graph = driver.made("cuGraphCreate", 0)
-        self.executable = 0
         self.nodes: list[int] = []
         self.parameters = [
             NodeParameters(call.function, (call.grid, 1, 1), (call.block, 1, 1), 0, call.places.ctypes.data)
@@ -68,11 +67,6 @@ class Graph:
             )
             self.nodes.append(node)
         self.executable = driver.made("cuGraphInstantiateWithFlags", self.graph, 0)
-
-    def __del__(self) -> None:
-        if self.executable:
-            self._driver.call("cuGraphExecDestroy", self.executable)
-            self._driver.call("cuGraphDestroy", self.graph)
 
 
 def launches_of(gpu: Any, calls: Sequence[KernelCall]) -> list[Launch]:

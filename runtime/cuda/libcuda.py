@@ -28,8 +28,6 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuGraphInstantiateWithFlags": (POINTER, POINTER, ctypes.c_uint64),
     "cuGraphExecKernelNodeSetParams_v2": (POINTER, POINTER, POINTER),
     "cuGraphLaunch": (POINTER, POINTER),
-    "cuGraphExecDestroy": (POINTER,),
-    "cuGraphDestroy": (POINTER,),
 }
 """The parameters of each function that is used. All return a status, 0 where all is well."""
 

@@ -49,9 +49,12 @@ class Pool:
         return Block(self, memory, size)
 
     def give(self, memory: Any, nbytes: int) -> None:
-        """Takes a block back; one that is too large to be kept is freed, as the last to hold it is its caller."""
-        if self._kept + nbytes > self.kept_bytes:
+        """Takes a block back. Where too much would be kept, what was kept before is freed; a block that is larger than that is freed itself, as the last to
+        hold it is its caller."""
+        if nbytes > self.kept_bytes:
             return
+        if self._kept + nbytes > self.kept_bytes:
+            self.clear()
         self._kept += nbytes
         self._free.setdefault(nbytes, []).append(memory)
 

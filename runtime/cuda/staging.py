@@ -33,17 +33,17 @@ class Staging:
         self._driver, self._main = driver, main
         self._lock = threading.Lock()
         self._events = functools.cache(lambda name: driver.made("cuEventCreate", WITHOUT_TIME))
+        self._buffers = functools.cache(self._pinned)
         self._stream = functools.cache(lambda name: driver.made("cuStreamCreate", NON_BLOCKING))
 
     @functools.cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(THREADS, thread_name_prefix="numfuse-staging")
 
-    @functools.cache  # noqa: B019 - there is one of these, and it lives as long as the process
-    def _buffers(self, way: str) -> list[np.ndarray]:
+    def _pinned(self, way: str) -> list[np.ndarray]:
         """The pinned memory of one way, which stays."""
         address = self._driver.made("cuMemHostAlloc", BUFFERS * CHUNK, 0)
-        memory = np.frombuffer((ctypes.c_uint8 * (BUFFERS * CHUNK)).from_address(address), np.uint8)
+        memory = np.ctypeslib.as_array((ctypes.c_uint8 * (BUFFERS * CHUNK)).from_address(address))
         return [memory[start : start + CHUNK] for start in range(0, BUFFERS * CHUNK, CHUNK)]
 
     def begin(self) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numfuse.compiler.lower.program import KernelStep, ViewStep
+from numfuse.compiler.lower.program import KernelStep, LibraryStep, ViewStep
 from numfuse.compiler.types import Shape, size_of
 from numfuse.runtime.cpu.entry import Launch, NumberSpec, ObjectSpec, entry
 from numfuse.runtime.cpu.launch import FAST
 from numfuse.runtime.cpu.whole_calls import Call, Place, seen_whole
 from numfuse.runtime.cuda.array import DeviceArray, DeviceLayout, layout_of
 from numfuse.runtime.cuda.launches import KernelCall, in_context, launches_of
+from numfuse.runtime.cuda.library import Matrices
 
 if TYPE_CHECKING:
     from numfuse.runtime.cuda.executable import CudaExecutable
@@ -60,15 +61,27 @@ def whole_call(
         base, start = lying[k].base, lying[k].start
         number, first = (past, 0) if base is None else places[base]
         places[k] = (number, first + start)
-    launches = [in_context(gpu), *_launches(executable, gpu, places)]
+    launches = _launches(executable, gpu, places)
+    if launches is None:
+        return checked, None
     return checked, entry(described, made, workspace, launches, address_place=ADDRESS_PLACE)
 
 
-def _launches(executable: CudaExecutable, gpu: Any, places: dict[int, Place]) -> list[Launch]:
-    launches: list[Launch] = []
+def _launches(executable: CudaExecutable, gpu: Any, places: dict[int, Place]) -> list[Launch] | None:
+    """What runs, in order; None where NumPy has to do a part of it."""
+    launches: list[Launch] = [in_context(gpu)]
     calls: list[KernelCall] = []
     for step in executable.program.steps:
-        if isinstance(step, KernelStep):
+        if isinstance(step, LibraryStep):
+            operands = [_matrices(executable, places, number) for number in step.inputs]
+            planned = executable.library_calls(gpu, step, operands)
+            if planned is None or any(len(one.shape) == 1 and one.strides not in ((1,), (0,)) for one in operands):
+                return None
+            launches += launches_of(gpu, calls)
+            calls = []
+            used = [places[number] for number in (*step.inputs, *step.outputs) if number is not None]
+            launches += [call.launch(used) for call in planned]
+        elif isinstance(step, KernelStep):
             for phase in step.kernel.phases:
                 size = [executable.program.values[k].dtype.itemsize for k in phase.values]
                 starts = zip(phase.values, phase.offsets, size, strict=True)
@@ -77,6 +90,13 @@ def _launches(executable: CudaExecutable, gpu: Any, places: dict[int, Place]) ->
                 shape = phase.extents["grid"], phase.extents["block"], phase.extents["n"]
                 calls.append(KernelCall(executable.function(gpu, phase), *shape, pointers, numbers))
     return launches + launches_of(gpu, calls)
+
+
+def _matrices(executable: CudaExecutable, places: dict[int, Place], number: int) -> Matrices:
+    lying, layouts = executable.lying[number], executable.program.layouts
+    layout = None if lying.base is None else layouts.get(lying.base)
+    aligned = places[number][1] % 16 == 0 and (layout is None or layout.aligned)
+    return Matrices(executable.program.values[number].shape, lying.strides, aligned)
 
 
 def allocator(gpu: Any, shape: Shape, dtype: np.dtype) -> Callable[[], DeviceArray]:

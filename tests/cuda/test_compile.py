@@ -25,7 +25,7 @@ def test_promised_functions(name: str, arch: str, rng: np.random.Generator) -> N
     case = CASES[name]
     arguments = case.arguments(case.full_size, rng)
     lowered = nf.jit(case.function).lower(*arguments, target="cuda", arch=arch)
-    assert len(lowered.kernels) <= case.cuda_kernels and lowered.library_calls == ["matmul"] * case.matmuls
+    assert len(lowered.kernels) <= case.cuda_kernels and lowered.library_calls == ["linear"] * case.matmuls
     for kernel in lowered.kernels:
         assert kernel.resources["spill_bytes"] == 0
         assert kernel.resources["registers"] <= 128 and kernel.resources["shared_bytes"] <= 48 * 1024

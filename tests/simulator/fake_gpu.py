@@ -6,6 +6,7 @@ import ctypes
 import functools
 import gc
 import itertools
+import threading
 import traceback
 import weakref
 from collections import Counter, deque
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numfuse.compiler.lower.printer import Source
-from numfuse.runtime.cuda import blas, executable, simulator
+from numfuse.runtime.cuda import executable, simulator
 from numfuse.runtime.cuda.compile import Cubin
 from numfuse.runtime.cuda.gpu import Gpu
 from numfuse.runtime.cuda.launches import NodeParameters
@@ -43,11 +44,14 @@ class FakeDevice:
     def __init__(self) -> None:
         self.memory: weakref.WeakSet[Memory] = weakref.WeakSet()
         self.memory_resource = self
+        self.current: set[int] = set()
+        """The threads in which it is the current device."""
 
     def set_current(self) -> None:
-        pass
+        self.current.add(threading.get_ident())
 
     def allocate(self, nbytes: int, stream: Any) -> Memory:
+        assert threading.get_ident() in self.current
         memory = Memory(nbytes)
         self.memory.add(memory)
         return memory
@@ -109,7 +113,8 @@ class FakeDriver:
         return number
 
     def cuCtxGetCurrent(self, place: int) -> None:
-        ctypes.c_void_p.from_address(place).value = self.context
+        current = threading.get_ident() in self.device.current
+        ctypes.c_void_p.from_address(place).value = self.context if current else 0
 
     def cuModuleLoadData(self, place: int, code: int) -> None:
         self._functions[self._give(place)] = self.sources[(ctypes.c_char_p(code).value or b"").decode()]
@@ -255,12 +260,6 @@ class FakeDriver:
         for kernel in self.graphs[made]:
             self._queue(stream, functools.partial(self._run, *kernel))
 
-    def cuGraphExecDestroy(self, made: int) -> None:
-        del self.graphs[made]
-
-    def cuGraphDestroy(self, graph: int) -> None:
-        del self.graphs[graph]
-
 
 def _host(address: int, nbytes: int) -> np.ndarray:
     return np.frombuffer((ctypes.c_uint8 * nbytes).from_address(address), np.uint8)
@@ -273,6 +272,12 @@ class FakeGpu(Gpu):
         self.fake = FakeDevice()
         self.calls = FakeDriver(self.fake)
         super().__init__(self.fake, self.calls.library)
+
+    def view(self, array: Any) -> Any:
+        told = array.__cuda_array_interface__
+        return SimpleNamespace(
+            ptr=told["data"][0], shape=told["shape"], dtype=np.dtype(told["typestr"]), strides=told["strides"]
+        )
 
     def memory_at(self, address: int, nbytes: int) -> np.ndarray:
         return self.fake.view(address, nbytes)
@@ -288,51 +293,6 @@ class FakeGpu(Gpu):
         self.pool.clear()
         gc.collect()
         return len(self.fake.memory)
-
-
-class FakeCublas:
-    """cuBLAS's functions on the stand-in's memory. Matrices lie by columns; nothing outside them is read."""
-
-    def __init__(self, gpu: FakeGpu) -> None:
-        self.gpu = gpu
-        self.calls: list[tuple[int, int]] = []
-        """For each product, how its two operands are read: as they lie (0) or transposed (1); in the order of the NumPy expression."""
-
-    def cublasCreate_v2(self, handle: Any) -> int:
-        return 0
-
-    def cublasSetStream_v2(self, handle: Any, stream: Any) -> int:
-        return 0
-
-    def matrix(self, address: Any, kind: int, rows: int, columns: int, lead: int) -> np.ndarray:
-        assert lead >= max(rows, 1)
-        dtype = next(dtype for dtype, (code, *_) in blas.KINDS.items() if code == kind)
-        if not rows or not columns:
-            return np.empty((rows, columns), dtype)
-        nbytes = ((columns - 1) * lead + rows) * dtype.itemsize
-        memory = self.gpu.memory_at(address, nbytes).view(dtype)
-        return np.lib.stride_tricks.as_strided(memory, (rows, columns), (dtype.itemsize, lead * dtype.itemsize))
-
-    def cublasGemmStridedBatchedEx(
-        self, handle: Any, op_a: int, op_b: int, m: int, n: int, k: int, alpha: Any, a: Any, a_kind: int, lda: int, a_step: Any,
-        b: Any, b_kind: int, ldb: int, b_step: Any, beta: Any, c: Any, c_kind: int, ldc: int, c_step: Any, count: int, compute: int, algo: int,
-    ) -> int:  # fmt: skip
-        assert a_step.value >= 0 and b_step.value >= 0
-        self.gpu.calls.finish_all()
-        self.calls.append((op_b, op_a))
-        for place in range(count):
-            item = [
-                next(d.itemsize for d, (code, *_) in blas.KINDS.items() if code == kind)
-                for kind in (a_kind, b_kind, c_kind)
-            ]
-            at = [
-                address.value + place * step.value * size
-                for address, step, size in zip((a, b, c), (a_step, b_step, c_step), item, strict=True)
-            ]
-            left = self.matrix(at[0], a_kind, *((k, m) if op_a else (m, k)), lda)
-            right = self.matrix(at[1], b_kind, *((n, k) if op_b else (k, n)), ldb)
-            self.matrix(at[2], c_kind, m, n, ldc)[...] = (left.T if op_a else left) @ (right.T if op_b else right)
-        return 0
 
 
 @contextmanager

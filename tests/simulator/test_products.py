@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from numfuse.compiler import targets
 from numfuse.passes import products
-from numfuse.runtime.cuda import blas
+from numfuse.runtime.cuda import blas, blas_lt
 from numfuse.runtime.cuda.array import DeviceArray
+from numfuse.runtime.cuda.device import CudaDevice
 
 import numfuse as nf
 from tests.functions import close
-from tests.simulator.fake_gpu import FakeCublas, FakeGpu, stand_in
+from tests.simulator.fake_blas import FakeCublas, FakeCublasLt
+from tests.simulator.fake_gpu import FakeGpu, stand_in
 
 pytestmark = pytest.mark.simulator
 
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.simulator
 def cublas(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCublas]:
     gpu = FakeGpu()
     made = FakeCublas(gpu)
-    monkeypatch.setattr(blas, "_load", lambda: made)
+    monkeypatch.setattr(blas, "_load", lambda: made.library)
     for limit in ("SMALL", "OF_MANY"):  # small products are cuBLAS's here too: the simulator takes long for large ones
         monkeypatch.setattr(products, limit, -1)
     monkeypatch.setattr(targets, "CUDA", replace(targets.CUDA, product_call=-1))
@@ -91,9 +93,25 @@ def test_an_argument_that_blas_cannot_read(cublas: FakeCublas, rng: np.random.Ge
     x, y = rng.standard_normal((20, 20)), rng.standard_normal((10, 20))
     whole, other = DeviceArray.from_host(cublas.gpu, x), DeviceArray.from_host(cublas.gpu, y)
     every_second = whole.view_through("slice", {"start": (0, 0), "step": (1, 2), "shape": (20, 10)})
-    out = DeviceArray.empty(cublas.gpu, (20, 20), x.dtype)
-    blas.Blas(cublas.gpu).matmul(every_second, other, out)
-    close(out.numpy(), x[:, ::2] @ y)
+    function = nf.jit(lambda x, y: x @ y, target="cuda")
+    for _ in range(3):
+        close(function(every_second, other).numpy(), x[:, ::2] @ y)
+
+
+def test_a_whole_call_with_products(cublas: FakeCublas, rng: np.random.Generator) -> None:
+    def f(x, w, b):
+        h = x @ w + b
+        return np.tanh(h).T @ x, (h @ w.T) * 2
+
+    arrays = [rng.standard_normal(shape) for shape in ((7, 5), (5, 6), (6,))]
+    given = [DeviceArray.from_host(cublas.gpu, array) for array in arrays]
+    function = nf.jit(f, target="cuda")
+    for _ in range(2):
+        function(*given)
+    first = cublas.calls.copy()
+    result = function._entry(*given)
+    assert len(cublas.calls) == len(first) // 2 * 3
+    close(tuple(part.numpy() for part in result), f(*arrays))
 
 
 @pytest.mark.parametrize(
@@ -115,3 +133,75 @@ def test_a_batch_is_one_call(x: tuple[int, ...], y: tuple[int, ...], calls: int,
 def test_a_batch_backwards(cublas: FakeCublas, rng: np.random.Generator) -> None:
     x = rng.standard_normal((5, 9, 9))
     close(nf.jit(lambda x: x[::-1] @ x, target="cuda")(x), x[::-1] @ x)
+
+
+# -- products with an epilogue -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cublas_lt(cublas: FakeCublas, monkeypatch: pytest.MonkeyPatch) -> FakeCublasLt:
+    made = FakeCublasLt(cublas.gpu)
+    monkeypatch.setattr(blas_lt, "_load", lambda: made.library)
+    return made
+
+
+def gelu(h: np.ndarray) -> np.ndarray:
+    return 0.5 * h * (1 + np.tanh(0.7978845608 * (h + 0.044715 * h**3)))
+
+
+WITH_EPILOGUE: dict[str, tuple[Callable[..., np.ndarray], str]] = {
+    "bias": (lambda x, w, b: x @ w + b, "bias"),
+    "relu": (lambda x, w, b: np.maximum(x @ w, 0), "relu"),
+    "relu_bias": (lambda x, w, b: np.maximum(x @ w + b, 0), "relu_bias"),
+    "gelu": (lambda x, w, b: gelu(x @ w), "gelu"),
+    "gelu_bias": (lambda x, w, b: gelu(x @ w + b), "gelu_bias"),
+    "transposed": (lambda x, w, b: np.maximum(w.T @ x.T, 0), "relu"),
+}
+
+
+@pytest.mark.parametrize("name", WITH_EPILOGUE)
+def test_a_product_does_what_follows_it(name: str, cublas_lt: FakeCublasLt, rng: np.random.Generator) -> None:
+    function, epilogue = WITH_EPILOGUE[name]
+    arrays = [rng.standard_normal(shape).astype("f4") for shape in ((7, 5), (5, 6), (6,))]
+    jitted = nf.jit(function, target="cuda")
+    close(jitted(*arrays), function(*arrays))
+    given = [DeviceArray.from_host(cublas_lt.gpu, array) for array in arrays]
+    for k in range(3):
+        given[-1] = DeviceArray.from_host(cublas_lt.gpu, arrays[-1] + np.float32(k))
+        close(jitted(*given).numpy(), function(*arrays[:2], arrays[-1] + np.float32(k)))
+    assert isinstance(jitted._entry(*given), DeviceArray)
+    assert set(cublas_lt.epilogues) == {epilogue} and len(cublas_lt.epilogues) == 5
+    assert not cublas_lt.gpu.launches
+
+
+def test_layers_between_kernels(cublas_lt: FakeCublasLt, rng: np.random.Generator) -> None:
+    def f(x, w, b):
+        h = np.maximum((x * 2) @ w + b, 0)
+        return np.maximum(h @ w.T, 0).sum(1)
+
+    arrays = [rng.standard_normal(shape).astype("f4") for shape in ((7, 5), (5, 6), (6,))]
+    given = [DeviceArray.from_host(cublas_lt.gpu, array) for array in arrays]
+    function = nf.jit(f, target="cuda")
+    for _ in range(4):
+        close(function(*given).numpy(), f(*arrays))
+    assert cublas_lt.epilogues[:2] == ["relu_bias", "relu"]
+
+
+def test_what_the_library_cannot_do_is_done_by_numpy(cublas_lt: FakeCublasLt, rng: np.random.Generator) -> None:
+    cublas_lt.finds_nothing = True
+    arrays = [rng.standard_normal(shape).astype("f4") for shape in ((7, 5), (5, 6), (6,))]
+    function = nf.jit(lambda x, w, b: np.maximum(x @ w + b, 0), target="cuda")
+    for _ in range(3):
+        given = [DeviceArray.from_host(cublas_lt.gpu, array) for array in arrays]
+        close(function(*given).numpy(), np.maximum(arrays[0] @ arrays[1] + arrays[2], 0))
+    assert not cublas_lt.epilogues
+
+
+def test_without_the_library_a_kernel_follows_the_product(
+    cublas: FakeCublas, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(CudaDevice, "epilogues", False)
+    arrays = [rng.standard_normal(shape).astype("f4") for shape in ((7, 5), (5, 6), (6,))]
+    function = nf.jit(lambda x, w, b: np.maximum(x @ w + b, 0), target="cuda")
+    close(function(*arrays), np.maximum(arrays[0] @ arrays[1] + arrays[2], 0))
+    assert len(cublas.calls) == cublas.gpu.launches == 1

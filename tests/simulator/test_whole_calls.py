@@ -177,3 +177,53 @@ def test_keys_of_generators_are_numbers(gpu: FakeGpu) -> None:
     first, second = (function(given, np.random.default_rng(seed)).numpy() for seed in (1, 2))
     assert gpu.calls.calls["cuMemcpyHtoDAsync_v2"] == copies
     assert not np.array_equal(first, second)
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self, array: DeviceArray) -> None:
+        self.array = array
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, object]:
+        return self.array.__cuda_array_interface__
+
+
+def test_arrays_of_other_libraries(gpu: FakeGpu, rng: np.random.Generator) -> None:
+    x = rng.random(50).astype("f4")
+
+    def f(x, a):
+        return x * a + 1
+
+    function = nf.jit(f, target="cuda")
+    for k in range(4):
+        close(function(Foreign(put(gpu, x + k)), 2.5).numpy(), f(x + k, np.float32(2.5)))
+    looked = gpu.calls.calls["cuCtxGetCurrent"]
+    close(function(Foreign(put(gpu, x)), 0.5).numpy(), f(x, np.float32(0.5)))
+    assert gpu.calls.calls["cuCtxGetCurrent"] == looked + 1  # in machine code
+    close(function(put(gpu, x), 0.5).numpy(), f(x, np.float32(0.5)))
+
+    def g(x):
+        x[1:] += x[:-1]
+
+    given, other = put(gpu, x), x.copy()
+    writing = nf.jit(g, target="cuda")
+    for _ in range(3):
+        writing(Foreign(given))
+        g(other)
+        close(given.numpy(), other)
+
+
+def test_a_thread_that_never_used_the_device(gpu: FakeGpu) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    function = nf.jit(lambda x: x + 1, target="cuda")
+    given = put(gpu, np.zeros(1000, "f4"))
+    function(given)
+    kept = [function(given) for _ in range(3)]
+    with ThreadPoolExecutor(1) as threads:
+        for _ in range(3):
+            kept.append(threads.submit(function, given).result())
+    for result in kept:
+        close(result.numpy(), np.ones(1000, "f4"))
