@@ -18,10 +18,10 @@ class Costs:
     """For each node: `work`, the additions that an element costs from what is in memory; `loads`, the arrays that it is computed from, of no
     fewer elements than the node itself has; and `source_reduction`, the reduction whose result it is made from."""
 
-    def __init__(self, graph: Graph, guard: int = 4) -> None:
+    def __init__(self, graph: Graph, guard: float = 4) -> None:
         self.guard = guard
         """What it costs to tell which operand an element comes from, where each gives whole runs."""
-        self.work: dict[Node, int] = {}
+        self.work: dict[Node, float] = {}
         self.loads: dict[Node, frozenset[Node]] = {}
         self.source_reduction: dict[Node, Node | None] = {}
         for node in (*graph.inputs, *graph.nodes):
@@ -30,7 +30,7 @@ class Costs:
     def _measure(self, node: Node) -> None:
         row = operator(node.op)
         reduction = None
-        work = 0
+        work: float = 0
         loads = frozenset([node])
         if row.kind in ("view", "guarded", "gather") or (row.kind == "elementwise" and in_kernels(node)):
             runs = row.kind == "guarded" and all(abs(step) == 1 for step in node.params.get("step", ()))

@@ -138,13 +138,12 @@ class LanesPrinter(CpuPrinter):
             for gathered, name in zip(loop.accumulators, names, strict=True):
                 start = initial(gathered.identity, gathered.result.dtype)
                 self.line(f"{name}[{self.lane}] = {to_tile(start, gathered.result.dtype)}")
-        opened = self.depth
-        for axis in self.kernel.loops_over(loop.axes):
-            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
-            self.depth += 1
-        with self.lanes():
-            self.accumulate(loop, [f"{name}[{self.lane}]" for name in names])
-        self.depth = opened
+
+        def inside() -> None:
+            with self.lanes():
+                self.accumulate(loop, [f"{name}[{self.lane}]" for name in names])
+
+        self.nest(loop, self.kernel.loops_over(loop.axes), inside)
         narrow = [
             (name, NARROW[gathered.result.dtype])
             for gathered, name in zip(loop.accumulators, names, strict=True)
