@@ -51,7 +51,15 @@ class LanesPrinter(CpuPrinter):
                 )
                 self.depth += 1
             self.statements(scope)
-        self.block_of_lanes(axis)
+        for piece in self.cuts.pieces(axis, [self.kernel.scope], self.ranges):
+            texts, ranges, depth = dict(self.texts), self.ranges, self.depth
+            self.ranges = {**ranges, axis: piece}
+            self.block_of_lanes(axis, *piece)
+            self.row()
+            self.texts, self.ranges, self.depth = texts, ranges, depth
+        self.depth = opened
+
+    def row(self) -> None:
         straight: list[Value | Store] = []
         for statement in self.kernel.scope.statements:
             if isinstance(statement, Loop):
@@ -61,24 +69,28 @@ class LanesPrinter(CpuPrinter):
             else:
                 straight.append(statement)  # type: ignore[arg-type]
         self.straight(straight)
-        self.depth = opened
 
-    def block_of_lanes(self, axis: Axis) -> None:
+    def block_of_lanes(self, axis: Axis, start: int, end: int) -> None:
         """Opens the loop over blocks of neighbouring rows, where there is more than one; all are of one width where they fit."""
-        whole, shared = axis.extent % self.block_width == 0, self.split == axis
-        if axis.extent == self.block_width and not shared:
-            self.width = str(self.block_width)
+        width, shared = self.block_width, self.split == axis
+        cut = end - start < axis.extent
+        whole = not cut and axis.extent % width == 0
+        if axis.extent == width and not shared and not cut:
+            self.width = str(width)
             self.expressions.axis_text[axis.number] = Text(self.lane)
             return
         first = self.names.new("first")
-        end = f"hi * {self.block_width}" if whole else f"min(hi * {self.block_width}, {axis.extent})"
-        blocks = f"lo * {self.block_width}, {end}" if shared else f"0, {axis.extent}"
-        self.line(f"for {first} in range({blocks}, {self.block_width}):")
+        low, high = (f"lo * {width}", f"hi * {width}") if shared else (str(start), str(end))
+        if shared and start:
+            low = f"max({low}, {start})"
+        if shared and not whole:
+            high = f"min({high}, {end})"
+        self.line(f"for {first} in range({low}, {high}, {width}):")
         self.depth += 1
         if whole:
-            self.width = str(self.block_width)
+            self.width = str(width)
         else:
-            self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
+            self.line(f"{self.width} = min({width}, {high if cut and shared else end} - {first})")
         self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
 
     def crossing(self) -> list[Value]:
