@@ -10,7 +10,7 @@ The index still moves as it does in most rows, so that it is known what a row to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Union
 
@@ -65,19 +65,23 @@ def shift_rows(kernel: Kernel) -> None:
             most = max(leaves, key=lambda leaf: leaf.rows)
             ends = [bounds_within(kernel, leaf.index - most.index, leaf.ranges) for leaf in leaves]
             least, greatest = min(low for low, _ in ends), max(high for _, high in ends)
-            offsets = {
-                leaf.load: Index(low - least) if low == high else leaf.index - most.index - least
-                for leaf, (low, high) in zip(leaves, ends, strict=True)
-            }
-            chosen = _with_offsets(tree, offsets)
-            if (outer, chosen) not in made:
-                made[outer, chosen] = _chosen(chosen, outer, made_first=True)
-            shift, result = made[outer, chosen], choose.result
-            result.kind, result.buffer, result.hint = "load", most.load.buffer, most.load.hint
-            terms = (*most.index.terms, (Element(shift, (), greatest - least + 1), 1))
-            result.index, result.args = Index(most.index.const + least, terms), (shift.used_in(scope),)
+            result, at = choose.result, most.index + least
+            result.kind, result.buffer, result.index, result.hint = "load", most.load.buffer, at, most.load.hint
+            if greatest > least:
+                offsets = [
+                    Index(low - least) if low == high else leaf.index - most.index - least
+                    for leaf, (low, high) in zip(leaves, ends, strict=True)
+                ]
+                chosen = _with_offsets(tree, iter(offsets))
+                if (outer, chosen) not in made:
+                    made[outer, chosen] = _chosen(chosen, outer, made_first=True)
+                shift = made[outer, chosen]
+                result.index = Index(at.const, (*at.terms, (Element(shift, (), greatest - least + 1), 1)))
+                result.args = (shift.used_in(scope),)
             scope.statements[place] = result
-    for cached in ("statements", "accesses") if made else ():
+            for leaf in leaves:
+                _release(leaf.load)
+    for cached in ("statements", "accesses"):
         kernel.__dict__.pop(cached, None)
 
 
@@ -151,28 +155,31 @@ def _tree(choose: Choose) -> Split | None:
     """None where a branch is more than a load."""
     arms: list[Tree] = []
     for scope, value in ((choose.yes, choose.yes_value), (choose.no, choose.no_value)):
-        if len(scope.statements) != 1:
-            return None
-        (statement,) = scope.statements
-        if isinstance(statement, Choose) and statement.result is value:
-            inner = _tree(statement)
+        only = scope.statements[0] if len(scope.statements) == 1 else None
+        if isinstance(only, Choose) and only.result is value:
+            inner = _tree(only)
             if inner is None:
                 return None
             arms.append(inner)
-        elif statement is value and value.kind == "load" and not value.args:
+        elif scope.statements in ([], [value]) and value.kind == "load" and not value.args and not value.keep:
             arms.append(value)
         else:
             return None
     return Split(choose.tests, *arms)
 
 
-def _with_offsets(tree: Split, offsets: Mapping[Value, Index]) -> Split:
-    """With an offset in place of each load."""
-    arms = [
-        _with_offsets(arm, offsets) if isinstance(arm, Split) else offsets[arm] if isinstance(arm, Value) else arm
-        for arm in (tree.yes, tree.no)
-    ]
+def _with_offsets(tree: Split, offsets: Iterator[Index]) -> Split:
+    """With the offsets in place of the loads, in their order."""
+    arms = [_with_offsets(arm, offsets) if isinstance(arm, Split) else next(offsets) for arm in (tree.yes, tree.no)]
     return Split(tree.tests, *arms)
+
+
+def _release(load: Value) -> None:
+    """One use less of a load that stands outside of the branches; none is left of it where that was the last."""
+    if load.outer_uses:
+        load.outer_uses -= 1
+        if not load.uses and not load.outer_uses:
+            load.scope.statements.remove(load)
 
 
 def _chosen(tree: Tree, scope: Scope, made_first: bool = False) -> Value:
