@@ -100,14 +100,15 @@ def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buf
         lanes = schedule.lanes
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
+    across = None if lanes else crossing(kernel)
+    if not lanes and not across:
+        shift_rows(kernel)
     kernel.rebase()
-    across = crossing(kernel)
     if lanes:
         source = cpu_lanes.print_lanes(kernel, lanes)
     elif across:
         source = cpu_tiled.print_tiled(kernel, *across)
     else:
-        shift_rows(kernel)
         kernel.streamed = streamed(kernel, schedule)
         source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
         if kernel.streamed:
@@ -198,7 +199,7 @@ def _made_by(phase: Phase) -> set[int]:
 
 CPU = Target(
     "cpu",
-    Machine(few_rows=4, row_bytes=512 * 1024, many_columns=4096, guard=1),
+    Machine(few_rows=4, row_bytes=512 * 1024, many_columns=4096, guard=0.5),
     few=8,
     few_columns=32768,
     repeats=False,

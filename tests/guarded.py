@@ -37,6 +37,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": lambda u: np.pad(u, 2).sum(1),
     "sum of all": lambda u: np.pad(u, ((1, 2), (3, 4)), constant_values=2).sum(),
     "sum down": lambda u: np.concatenate([u, u[:2] * 3]).sum(0),
+    "sum down padded": lambda u: np.pad(u, 2, mode="edge").sum(0) if u.size else u * 2,
+    "centred": lambda u: _centred(np.pad(u, ((0, 1), (1, 2)))),
     "flip": lambda u: np.concatenate([u, u[:, ::-1]], 1),
     "written": lambda u: _written(u),
     "every other": lambda u: _steps(u),
@@ -54,3 +56,7 @@ def _steps(u: Any) -> Any:
     out = u * 2
     out[1::2, ::3] = -u[1::2, ::3]
     return out
+
+
+def _centred(p: Any) -> Any:
+    return p * 2 - p.sum(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import partial
 
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
@@ -58,7 +59,15 @@ class LanesPrinter(CpuPrinter):
                 )
                 self.depth += 1
             self.statements(scope)
-        self.block_of_lanes(axis)
+        for piece in self.cuts.pieces(axis, [self.kernel.scope], self.ranges):
+            texts, ranges, depth = dict(self.texts), self.ranges, self.depth
+            self.ranges = {**ranges, axis: piece}
+            self.block_of_lanes(axis, *piece)
+            self.row()
+            self.texts, self.ranges, self.depth = texts, ranges, depth
+        self.depth = opened
+
+    def row(self) -> None:
         straight: list[Value | Store] = []
         for statement in self.kernel.scope.statements:
             if isinstance(statement, Loop):
@@ -68,24 +77,28 @@ class LanesPrinter(CpuPrinter):
             else:
                 straight.append(statement)  # type: ignore[arg-type]
         self.straight(straight)
-        self.depth = opened
 
-    def block_of_lanes(self, axis: Axis) -> None:
+    def block_of_lanes(self, axis: Axis, start: int, end: int) -> None:
         """Opens the loop over blocks of neighbouring rows, where there is more than one; all are of one width where they fit."""
-        whole, shared = axis.extent % self.block_width == 0, self.split == axis
-        if axis.extent == self.block_width and not shared:
-            self.width = str(self.block_width)
+        width, shared = self.block_width, self.split == axis
+        cut = end - start < axis.extent
+        whole = not cut and axis.extent % width == 0
+        if axis.extent == width and not shared and not cut:
+            self.width = str(width)
             self.expressions.axis_text[axis.number] = Text(self.lane)
             return
         first = self.names.new("first")
-        end = f"hi * {self.block_width}" if whole else f"min(hi * {self.block_width}, {axis.extent})"
-        blocks = f"lo * {self.block_width}, {end}" if shared else f"0, {axis.extent}"
-        self.line(f"for {first} in range({blocks}, {self.block_width}):")
+        low, high = (f"lo * {width}", f"hi * {width}") if shared else (str(start), str(end))
+        if shared and start:
+            low = f"max({low}, {start})"
+        if shared and not whole:
+            high = f"min({high}, {end})"
+        self.line(f"for {first} in range({low}, {high}, {width}):")
         self.depth += 1
         if whole:
-            self.width = str(self.block_width)
+            self.width = str(width)
         else:
-            self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
+            self.line(f"{self.width} = min({width}, {high if cut and shared else end} - {first})")
         self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
 
     def crossing(self) -> list[Value]:
@@ -145,13 +158,9 @@ class LanesPrinter(CpuPrinter):
             for gathered, name in zip(loop.accumulators, names, strict=True):
                 start = initial(gathered.identity, gathered.result.dtype)
                 self.line(f"{name}[{self.lane}] = {to_tile(start, gathered.result.dtype)}")
-        opened = self.depth
         *outer, axis = self.kernel.loops_over(loop.axes)
-        for around in outer:
-            self.line(f"for {self.axis_names[around.number]} in range({self.end(loop, around)}):")
-            self.depth += 1
-        self.inner_loop(loop, axis, [f"{name}[{self.lane}]" for name in names])
-        self.depth = opened
+        places = [f"{name}[{self.lane}]" for name in names]
+        self.nest(loop, outer, partial(self.inner_loop, loop, axis, places))
         narrow = [
             (name, NARROW[gathered.result.dtype])
             for gathered, name in zip(loop.accumulators, names, strict=True)
@@ -165,22 +174,27 @@ class LanesPrinter(CpuPrinter):
     def inner_loop(self, loop: Loop, axis: Axis, names: list[str]) -> None:
         """The innermost loop of a sum: a few rows of memory at once, which LLVM writes out, where there are many."""
         k, end = self.axis_names[axis.number], self.end(loop, axis)
-        start = ""
-        apart = self.lane_axis.extent > self.block_width
-        if apart and axis.extent >= MANY and len(list(loop.body.walk())) <= SHORT and not self.short_loops():
-            first = self.names.new(f"{k}_0")
-            with (
-                self.block(f"for {first} in range(0, {end} - {AT_ONCE - 1}, {AT_ONCE}):"),
-                self.lanes(),
-                self.block(f"for {k} in range({first}, {first} + {AT_ONCE}):"),
-            ):
+
+        def one_row() -> None:
+            with self.lanes():
                 self.accumulate(loop, names)
-            if end == str(axis.extent) and axis.extent % AT_ONCE == 0:
-                return
-            whole = axis.extent // AT_ONCE * AT_ONCE if end == str(axis.extent) else f"{end} // {AT_ONCE} * {AT_ONCE}"
-            start = f"{whole}, "
-        with self.block(f"for {k} in range({start}{end}):"), self.lanes():
+
+        apart = self.lane_axis.extent > self.block_width and axis not in self.cuts.loops
+        few = axis.extent < MANY or len(list(loop.body.walk())) > SHORT
+        if few or not apart or self.short_loops():
+            self.along(axis, "0", end, [loop.body], one_row)
+            return
+        first = self.names.new(f"{k}_0")
+        with (
+            self.block(f"for {first} in range(0, {end} - {AT_ONCE - 1}, {AT_ONCE}):"),
+            self.lanes(),
+            self.block(f"for {k} in range({first}, {first} + {AT_ONCE}):"),
+        ):
             self.accumulate(loop, names)
+        if end != str(axis.extent):
+            self.along(axis, f"{end} // {AT_ONCE} * {AT_ONCE}", end, [loop.body], one_row)
+        elif axis.extent % AT_ONCE:
+            self.along(axis, str(axis.extent // AT_ONCE * AT_ONCE), end, [loop.body], one_row)
 
     def lanes(self) -> AbstractContextManager[None]:
         return self.block(f"for {self.lane} in range({self.width}):")

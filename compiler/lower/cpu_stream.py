@@ -17,7 +17,7 @@ there a tile computes what another one stores, if need be one of another thread.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Kernel, Loop, Scope, Store
@@ -112,9 +112,11 @@ class StreamPrinter(CpuPrinter):
                 part = f"{start}, max({first}, {lo}), min({first} + {length}, {hi})"
                 self.line(f"stream({row}, {self.tile_of[store]}, {part})", store.where)
 
-    def one_step(self, axis: Axis, lo: str, hi: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def one_step(self, axis: Axis, lo: str, hi: str) -> Iterator[None]:
         self.streams = False
-        return super().one_step(axis, lo, hi)
+        with super().one_step(axis, lo, hi):
+            yield
 
     def row_of(self, store: Store, axis: Axis) -> str:
         """Where the store goes in the first step of the loop over the axis."""

@@ -69,20 +69,10 @@ class Cuts:
         for choose, _ in self._reached(scopes, ranges):
             for test in choose.tests:
                 if decided(self.kernel, test, ranges) is None:
-                    first, end = self._holds(test, loop, ranges)
-                    yield from (place for place in (first, end) if 0 < place < loop.extent)
+                    ends = holds(self.kernel, test, loop, ranges) or ()
+                    yield from (place for place in ends if 0 < place < loop.extent)
                     if loop in (test.index % test.step).axes and loop.extent <= PIECES:
                         yield from range(1, loop.extent)
-
-    def _holds(self, test: Test, loop: Axis, ranges: Ranges) -> Range:
-        """From where to where along the loop the index is within the test's limits; nowhere, where other loops have a say."""
-        step = self.kernel.coef(test.index, loop)
-        low, high = bounds_within(self.kernel, test.index, {**ranges, loop: (0, 1)})
-        if not step or low != high:
-            return 0, 0
-        if step > 0:
-            return -((low - test.low) // step), -((low - test.high) // step)
-        return (low - test.high) // -step + 1, (low - test.low) // -step + 1
 
     def _outcomes(self, scopes: Sequence[Scope], ranges: Ranges) -> Iterator[bool | None]:
         for _, outcome in self._reached(scopes, ranges):
@@ -157,6 +147,17 @@ def outcome_of(kernel: Kernel, choose: Choose, ranges: Ranges) -> bool | None:
     """Which branch is taken within these ranges; None where that is not known."""
     known = [decided(kernel, test, ranges) for test in choose.tests]
     return False if False in known else None if None in known else True
+
+
+def holds(kernel: Kernel, test: Test, loop: Axis, ranges: Ranges) -> Range | None:
+    """From where to where along the loop the index is within the test's limits; None where other loops have a say, or divisions."""
+    step = kernel.coef(test.index, loop)
+    low, high = bounds_within(kernel, test.index, {**ranges, loop: (0, 1)})
+    if not step or low != high or not test.index.affine:
+        return None
+    if step > 0:
+        return -((low - test.low) // step), -((low - test.high) // step)
+    return (low - test.high) // -step + 1, (low - test.low) // -step + 1
 
 
 def decided(kernel: Kernel, test: Test, ranges: Ranges) -> bool | None:

@@ -1,9 +1,11 @@
 """Guards that only tell rows apart, and choose between places in one array, become an offset that is chosen once a row.
 
-for i in range(lo, hi):                                               for i in range(lo, hi):
-    for j in range(512):                                                  shift_1 = 262144 if i < 1 else 0
-        out[512 * i + j] = x[512 * i + j + 261632] if i < 1 else          for j in range(512):
-                           x[512 * i + j - 512]                               out[512 * i + j] = x[512 * i + j + shift_1 - 512]
+    for i in range(lo, hi):                                               for i in range(lo, hi):
+        for j in range(512):                                                  shift_1 = 262144 if i < 1 else 0
+            out[512 * i + j] = x[512 * i + j + 261632] if i < 1 else          for j in range(512):
+                               x[512 * i + j - 512]                               out[512 * i + j] = x[512 * i + j + shift_1 - 512]
+
+The index still moves as it does in most rows, so that it is known what a row touches.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Union
 import numpy as np
 from numfuse.compiler.index import Axis, Element, Index, Test
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Value
+from numfuse.compiler.lower.cuts import Range, Ranges, bounds_within, holds
+from numfuse.compiler.types import size_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,24 @@ class Split:
     no: Tree
 
 
-Tree = Union[Split, Value, int]
+Tree = Union[Split, Value, Index]
+
+
+@dataclass
+class Leaf:
+    """A load at the end of a choice, and the rows that get there, as far as that is known."""
+
+    load: Value
+    ranges: Ranges
+
+    @property
+    def index(self) -> Index:
+        assert self.load.index is not None
+        return self.load.index
+
+    @property
+    def rows(self) -> int:
+        return size_of([max(end - first, 0) for first, end in self.ranges.values()])
 
 
 def shift_rows(kernel: Kernel) -> None:
@@ -34,29 +55,70 @@ def shift_rows(kernel: Kernel) -> None:
     for scope in _inner_scopes(kernel):
         for place, choose in enumerate(scope.statements):
             outer = _outside(kernel, scope, choose) if isinstance(choose, Choose) else None
-            if outer is None or not isinstance(choose, Choose):
+            tree = _tree(choose) if outer is not None and isinstance(choose, Choose) else None
+            if outer is None or tree is None or not isinstance(choose, Choose):
                 continue
-            tree = _tree(choose)
-            loads = list(_loads(tree)) if tree is not None else []
-            if not isinstance(tree, Split) or len({(load.buffer, frozenset(_index(load).terms)) for load in loads}) > 1:
+            loops = {kernel.collapsed[axis] for axis in outer.axes}
+            leaves = list(_leaves(kernel, tree, {loop: (0, loop.extent) for loop in loops}))
+            if len({(leaf.load.buffer, _inner_terms(leaf.index, outer)) for leaf in leaves}) > 1:
                 continue
-            least = min(_index(load).const for load in loads)
-            far = max(_index(load).const for load in loads) - least
-            offsets = _offsets(tree, least)
-            assert isinstance(offsets, Split)
-            if (outer, offsets) not in made:
-                made[outer, offsets] = _chosen(offsets, outer, made_first=True)
-            shift, result, load = made[outer, offsets], choose.result, loads[0]
-            terms = (*_index(load).terms, (Element(shift, (), far + 1), 1))
-            result.kind, result.buffer, result.hint = "load", load.buffer, load.hint
-            result.index, result.args = Index(least, terms), (shift.used_in(scope),)
+            most = max(leaves, key=lambda leaf: leaf.rows)
+            ends = [bounds_within(kernel, leaf.index - most.index, leaf.ranges) for leaf in leaves]
+            least, greatest = min(low for low, _ in ends), max(high for _, high in ends)
+            result, at = choose.result, most.index + least
+            result.kind, result.buffer, result.index, result.hint = "load", most.load.buffer, at, most.load.hint
+            if greatest > least:
+                offsets = [
+                    Index(low - least) if low == high else leaf.index - most.index - least
+                    for leaf, (low, high) in zip(leaves, ends, strict=True)
+                ]
+                chosen = _with_offsets(tree, iter(offsets))
+                if (outer, chosen) not in made:
+                    made[outer, chosen] = _chosen(chosen, outer, made_first=True)
+                shift = made[outer, chosen]
+                result.index = Index(at.const, (*at.terms, (Element(shift, (), greatest - least + 1), 1)))
+                result.args = (shift.used_in(scope),)
             scope.statements[place] = result
-    for cached in ("statements", "accesses") if made else ():
+            for leaf in leaves:
+                _release(leaf.load)
+    for cached in ("statements", "accesses"):
         kernel.__dict__.pop(cached, None)
 
 
+def _inner_terms(index: Index, outer: Scope) -> frozenset[object]:
+    return frozenset([(atom, coef) for atom, coef in index.terms if not Index(0, ((atom, 1),)).axes <= outer.axes])
+
+
+def _leaves(kernel: Kernel, tree: Tree, ranges: Ranges) -> Iterator[Leaf]:
+    if isinstance(tree, Value):
+        yield Leaf(tree, ranges)
+    elif isinstance(tree, Split):
+        yes, no = dict(ranges), dict(ranges)
+        for test in tree.tests:
+            for loop in ranges:
+                found = holds(kernel, test, loop, ranges) if kernel.coef(test.index, loop) else None
+                if found is not None:
+                    yes[loop] = _both(yes[loop], found)
+                    no[loop] = _without(no[loop], found) if len(tree.tests) == 1 and test.step == 1 else no[loop]
+        yield from _leaves(kernel, tree.yes, yes)
+        yield from _leaves(kernel, tree.no, no)
+
+
+def _both(one: Range, other: Range) -> Range:
+    first = max(one[0], other[0])
+    return first, max(min(one[1], other[1]), first)
+
+
+def _without(whole: Range, part: Range) -> Range:
+    """What is left, where the part is at one end; else the whole."""
+    (first, end), (start, stop) = whole, part
+    if start <= first:
+        return min(max(stop, first), end), end
+    return (first, min(start, end)) if stop >= end else whole
+
+
 def _inner_scopes(kernel: Kernel) -> Iterator[Scope]:
-    """The scopes of the innermost loops, and the branches in them, what is further in first."""
+    """The scopes of the innermost loops, and the branches in them."""
     scopes = [loop.body for loop in kernel.loops] or [kernel.scope]
     for scope in scopes:
         yield from _branches(scope)
@@ -93,46 +155,38 @@ def _tree(choose: Choose) -> Split | None:
     """None where a branch is more than a load."""
     arms: list[Tree] = []
     for scope, value in ((choose.yes, choose.yes_value), (choose.no, choose.no_value)):
-        if len(scope.statements) != 1:
-            return None
-        (statement,) = scope.statements
-        if isinstance(statement, Choose) and statement.result is value:
-            inner = _tree(statement)
+        only = scope.statements[0] if len(scope.statements) == 1 else None
+        if isinstance(only, Choose) and only.result is value:
+            inner = _tree(only)
             if inner is None:
                 return None
             arms.append(inner)
-        elif statement is value and value.kind == "load" and not value.args:
+        elif scope.statements in ([], [value]) and value.kind == "load" and not value.args and not value.keep:
             arms.append(value)
         else:
             return None
     return Split(choose.tests, *arms)
 
 
-def _loads(tree: Tree) -> Iterator[Value]:
-    if isinstance(tree, Split):
-        yield from _loads(tree.yes)
-        yield from _loads(tree.no)
-    elif isinstance(tree, Value):
-        yield tree
+def _with_offsets(tree: Split, offsets: Iterator[Index]) -> Split:
+    """With the offsets in place of the loads, in their order."""
+    arms = [_with_offsets(arm, offsets) if isinstance(arm, Split) else next(offsets) for arm in (tree.yes, tree.no)]
+    return Split(tree.tests, *arms)
 
 
-def _index(load: Value) -> Index:
-    assert load.index is not None
-    return load.index
-
-
-def _offsets(tree: Tree, least: int) -> Tree:
-    if isinstance(tree, Split):
-        return Split(tree.tests, _offsets(tree.yes, least), _offsets(tree.no, least))
-    assert isinstance(tree, Value)
-    return _index(tree).const - least
+def _release(load: Value) -> None:
+    """One use less of a load that stands outside of the branches; none is left of it where that was the last."""
+    if load.outer_uses:
+        load.outer_uses -= 1
+        if not load.uses and not load.outer_uses:
+            load.scope.statements.remove(load)
 
 
 def _chosen(tree: Tree, scope: Scope, made_first: bool = False) -> Value:
     """The offset as a value of the scope, before anything else in it."""
     if not isinstance(tree, Split):
-        assert isinstance(tree, int)
-        value = Value("place", np.dtype(np.int64), scope, index=Index(tree), hint="shift")
+        assert isinstance(tree, Index)
+        value = Value("place", np.dtype(np.int64), scope, index=tree, hint="shift")
         scope.statements.append(value)
         return value
     yes, no = Scope(scope, scope.axes), Scope(scope, scope.axes)

@@ -47,6 +47,23 @@ def test_a_row_chooses_where_it_reads() -> None:
     assert text.count("for ") == 2  # one of the rows, one of what is within: its ends are written out
 
 
+def test_rows_at_an_edge_read_another_one() -> None:
+    """The index moves with the rows all the same, so that a sweep knows which rows of it they need."""
+
+    def smooth(u: Any) -> Any:
+        p = np.pad(u, 1, mode="edge")
+        return p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:]
+
+    def twice(u: Any) -> Any:
+        return smooth(smooth(u))
+
+    assert code(smooth, nf.spec("f4", 500, 400)).count("for ") == 2
+    lowered = nf.jit(twice).lower(nf.spec("f4", 500, 400), target="cpu")
+    assert len(lowered.program.kernels) == 2
+    (read,) = [touch for touch in lowered.program.kernels[1].phases[0].touches if not touch.written]
+    assert (read.step, read.low, read.high) == (1600, -1600, 3200)
+
+
 DIVIDED = {
     "repeat": (lambda x, y: np.repeat(x, 3) * y, [nf.spec("f4", 1000), nf.spec("f4", 3000)]),
     "tile": (lambda x, y: np.tile(x, 4) * y, [nf.spec("f4", 1000), nf.spec("f4", 4000)]),

@@ -19,6 +19,11 @@ def blur(x):
     return (y[:-2] + 2 * y[1:-1] + y[2:]) / 4
 
 
+def smooth(x):
+    p = np.pad(x, 1, mode="edge")
+    return p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:]
+
+
 def step(u, dt):
     u[1:-1] += dt * (u[2:] - 2 * u[1:-1] + u[:-2])
     return u
@@ -47,6 +52,7 @@ KERNELS = {
     "scores": (lambda q, k: q @ k.swapaxes(1, 2) / 8, [nf.spec("f4", 8, 128, 64), nf.spec("f4", 8, 100, 64)]),
     "periodic": (laplacian, [nf.spec("f4", 200, 100)]),
     "padded": (lambda x: np.pad(x, 1) * 2, [nf.spec("f4", 200, 100)]),
+    "smooth": (smooth, [nf.spec("f4", 200, 100)]),
     "pairs": (
         lambda x, y, z: np.stack([x, y], -1).reshape(-1) * z,
         [nf.spec("f4", 200), nf.spec("f4", 200), nf.spec("f4", 400)],
