@@ -56,7 +56,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("scan", lambda graph, target, given: scan(graph, target.in_order)),
     ("join", lambda graph, target, given: join(graph)),
     ("contiguous", lambda graph, target, given: dead(contiguous(graph, target.strided_copies))),
-    ("epilogue", lambda graph, target, given: dead(epilogue(graph)) if target.epilogues else graph),
+    ("epilogue", lambda graph, target, given: dead(epilogue(graph, target.fastmath)) if target.epilogues else graph),
     ("fuse", lambda graph, target, given: fuse(graph, target.machine)),
 )
 """`tidy` is simplify, cse and dead again, on what products, expand and split wrote."""

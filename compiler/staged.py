@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numfuse.compiler.graph import Graph, Node, results_of
+from numfuse.compiler.graph import Graph, Node, results_of, seen_through
 from numfuse.compiler.layouts import distinct_elements, memory_order
 from numfuse.compiler.leaves import Leaf, layout_of, owners_of
 from numfuse.compiler.lower.program import Layout
@@ -178,7 +178,8 @@ def _traced(
 
 def _shares_made(traced: Traced) -> bool:
     """Whether results that NumPy made while tracing share memory, which plain arrays among the results would not."""
-    results = set(traced.graph.outputs)
+    copied = [node.inputs[0] if node.op == "copy" else node for node in traced.graph.outputs]
+    results = {seen_through(node) for node in copied}
     made = [
         feed.captured
         for node, feed in zip(traced.graph.inputs, traced.feeds, strict=True)

@@ -14,10 +14,12 @@ from numfuse.compiler.lower.alike import share_alike
 from numfuse.compiler.lower.build import build_kernel
 from numfuse.compiler.lower.crossing import crossing
 from numfuse.compiler.lower.cuda_rows import keep_on_cuda
+from numfuse.compiler.lower.digits import in_digits
 from numfuse.compiler.lower.lifetimes import touched
 from numfuse.compiler.lower.lowering import Printed, PrintKernel, flops_of
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.lower.program import KernelStep, LoweredKernel, Phase, Program, Step
+from numfuse.compiler.lower.shifts import shift_rows
 from numfuse.compiler.lower.touches import touches
 from numfuse.compiler.ops import operator
 from numfuse.compiler.schedule import Schedule
@@ -92,14 +94,16 @@ def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buf
             return schedule.kept and cpu.fits_on_stack(length, value.dtype.itemsize)
         return cpu.keep_on_cpu(work[value], length, value.dtype.itemsize)
 
-    kernel = build_kernel(node, name, inputs, outputs, kept)
+    kernel = in_digits(partial(build_kernel, node, name, inputs, outputs, kept))
     lanes = cpu_lanes.lanes_for(kernel)
     if schedule.lanes is not None and cpu_lanes.can_have_lanes(kernel):
         lanes = schedule.lanes
     if lanes:
         kernel = build_kernel(node, name, inputs, outputs, lambda n, length: False)
+    across = None if lanes else crossing(kernel)
+    if not lanes and not across:
+        shift_rows(kernel)
     kernel.rebase()
-    across = crossing(kernel)
     if lanes:
         source = cpu_lanes.print_lanes(kernel, lanes)
     elif across:
@@ -109,7 +113,8 @@ def print_for_cpu(node: Node, name: str, inputs: list[Buffer], outputs: list[Buf
         source = cpu_stream.print_streaming(kernel) if kernel.streamed else cpu.print_cpu(kernel)
         if kernel.streamed:
             source.plain = partial(cpu.print_cpu, kernel)
-    shared, rows = cpu.split_axis(kernel.loops_over(kernel.rows)), cpu.rows_at_once(kernel, lanes)
+    shared = cpu.split_axis(kernel.loops_over(kernel.rows), lanes or 1)
+    rows = cpu.rows_at_once(kernel, lanes)
     kernel.touches = touches(kernel, shared, rows)
     return kernel, source, {"count": -(-shared.extent // rows) if shared is not None else 1}
 
@@ -194,7 +199,7 @@ def _made_by(phase: Phase) -> set[int]:
 
 CPU = Target(
     "cpu",
-    Machine(few_rows=4, row_bytes=512 * 1024, many_columns=4096),
+    Machine(few_rows=4, row_bytes=512 * 1024, many_columns=4096, guard=0.5),
     few=8,
     few_columns=32768,
     repeats=False,

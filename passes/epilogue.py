@@ -1,12 +1,12 @@
 """A bias and an activation after a matrix product are done by the library's product itself, before it goes to memory (cuBLASLt's epilogues).
 
     x @ w + b                                  linear(x, w, b, epilogue="bias")
-    np.maximum(x @ w + b, 0)                   "relu_bias", and without the bias "relu"
+    np.maximum(x @ w + b, 0)                   "relu_bias", and without the bias "relu"; with fastmath only
     0.5 * h * (1 + np.tanh(0.797884... * (h + 0.044715 * h**3))), h = x @ w + b
                                                "gelu_bias", and without the bias "gelu"; in whatever order its terms and factors are written
 
-Taken are products of two matrices of float32 or float16, where nothing else reads what is between. Of float16 the sum is rounded once, at the end. Where the
-product has a NaN, what the library's relu gives is not defined: 0 perhaps, where np.maximum gives NaN.
+Taken are products of two matrices of float32 or float16, where nothing else reads what is between. Of float16 the sum is rounded once, at the end. What the
+library's relu gives for a NaN is not documented, and may be 0 where np.maximum gives NaN.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ class Found:
     epilogue: str
 
 
-def epilogue(graph: Graph) -> Graph:
+def epilogue(graph: Graph, fastmath: bool) -> Graph:
     readers: dict[Node, list[Node]] = {}
     for node in graph.nodes:
         for source in dict.fromkeys(node.inputs):
             readers.setdefault(source, []).append(node)
     found = dict(
-        filter(None, [_found(node, readers, set(graph.outputs)) for node in graph.nodes if node.op == "matmul"])
+        filter(
+            None, [_found(node, readers, set(graph.outputs), fastmath) for node in graph.nodes if node.op == "matmul"]
+        )
     )
     if not found:
         return graph
@@ -69,7 +71,7 @@ def _linear(match: Found, root: Node, new: Mapping[Node, Node], emit: Callable[[
     return made if made.shape == root.shape else make("reshape", (emit(made),), root.where, shape=root.shape)
 
 
-def _found(product: Node, readers: Mapping[Node, list[Node]], kept: set[Node]) -> tuple[Node, Found] | None:
+def _found(product: Node, readers: Mapping[Node, list[Node]], kept: set[Node], relu: bool) -> tuple[Node, Found] | None:
     """The last node that the library's product can do, with what it then computes."""
     if product.dtype not in DTYPES or len(product.shape) != 2 or not size_of(product.shape):
         return None
@@ -87,7 +89,13 @@ def _found(product: Node, readers: Mapping[Node, list[Node]], kept: set[Node]) -
         if bias is not None:
             last, seen = seen, only_reader(seen)
     suffix = "" if bias is None else "_bias"
-    if seen is not None and seen.op == "maximum" and seen.dtype == last.dtype and 0.0 in map(_number, seen.inputs):
+    if (
+        relu
+        and seen is not None
+        and seen.op == "maximum"
+        and seen.dtype == last.dtype
+        and 0.0 in map(_number, seen.inputs)
+    ):
         return seen, Found(product, bias, f"relu{suffix}")
     if last not in kept:
         for node in _gelus(last, readers):

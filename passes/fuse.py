@@ -64,7 +64,7 @@ class Fuser:
         self.home: dict[Node, Cluster] = {}
         self.readers: dict[Node, list[Cluster]] = {}
         self.position = {node: place for place, node in enumerate((*graph.inputs, *graph.nodes))}
-        costs = Costs(graph)
+        costs = Costs(graph, machine.guard)
         self.work, self.loads, self.source_reduction = costs.work, costs.loads, costs.source_reduction
         self.refusals: list[Refusal] = []
         self.copied: set[Node] = set()

@@ -1,7 +1,7 @@
-"""Joins along the innermost axis become writes into one memory, a part for each operand.
+"""Joins of many operands along the innermost axis become writes into one memory, a part for each operand.
 
-As one kernel, a join tests for each element which operand it comes from, and such a loop is not vectorised. Where the join is along an outer axis the test
-stands outside of the inner loop, and it stays as it is, to be fused with what reads it.
+Few operands are joined by the kernel that needs them: on the CPU its loop is cut where one operand ends, and on a GPU a test for each element is
+cheaper than an array in memory. Along an outer axis the test stands outside of the inner loop.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Callable
 from numfuse.compiler.graph import Graph, Node, make, rewrite
 from numfuse.compiler.types import size_of
 
+FEW = 8
+"""Operands that one kernel joins along the innermost axis."""
 LARGE = 4096
-"""Elements of a join that is worth a kernel for each operand."""
+"""Elements of a join of more operands that is worth a kernel for each."""
 MANY = 64
 """Operands of a join that is written in parts whatever its size."""
 
@@ -26,9 +28,9 @@ def join(graph: Graph) -> Graph:
 def _join(node: Node, emit: Callable[[Node], Node]) -> Node:
     if node.op != "concatenate" or not size_of(node.shape):
         return node
-    axis = node.params["axis"]
+    axis, count = node.params["axis"], len(node.inputs)
     innermost = all(extent == 1 for extent in node.shape[axis + 1 :])
-    if len(node.inputs) <= MANY and not (innermost and size_of(node.shape) >= LARGE):
+    if count <= MANY and not (innermost and count > FEW and size_of(node.shape) >= LARGE):
         return node
     made = emit(make("memory", (), node.where, shape=node.shape, dtype=node.dtype))
     first, step = 0, (1,) * len(node.shape)

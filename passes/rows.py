@@ -23,6 +23,8 @@ class Machine:
     """A row of this size stays near the arithmetic unit between the stages of a kernel."""
     column_rows: int = 64
     """The same for a reduction across rows, in elements: a block of columns of so many rows stays in the cache."""
+    guard: float = 4
+    """What it costs, in additions, to tell which operand an element comes from: little, where loops are cut so that it is known."""
     many_columns: float = math.inf
     """Where there are so many columns, this holds for four times as many rows."""
 

@@ -12,8 +12,8 @@ from numfuse.runtime.library_call import library_call
 from numfuse.runtime.reference import run_as_python
 
 
-def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
-    """The program's results, its kernels run as Python functions; every index is checked."""
+def run_program(program: Program, arguments: list[Any], rows: int | None = None) -> list[np.ndarray]:
+    """The program's results, its kernels run as Python functions, all rows at once or so many; every index is checked."""
     values: list[Any] = []
     for value in program.values:
         if value.place == "argument":
@@ -30,7 +30,9 @@ def run_program(program: Program, arguments: list[Any]) -> list[np.ndarray]:
                 pointers: list[Pointer] = [
                     pointer_to(values[number], start) for number, start in zip(phase.values, phase.offsets, strict=True)
                 ]
-                run_as_python(phase.source.code, phase.source.name)(0, phase.extents["count"], *pointers)
+                kernel, count = run_as_python(phase.source.code, phase.source.name), phase.extents["count"]
+                for first in range(0, count, rows or max(count, 1)):
+                    kernel(first, min(first + (rows or count), count), *pointers)
         elif isinstance(step, LibraryStep):
             with np.errstate(all="ignore"):
                 library_call(step)(values)

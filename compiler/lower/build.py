@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -9,6 +10,8 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Node
 from numfuse.compiler.index import ZERO, Axis, Case, Index, axis_index, flatten
 from numfuse.compiler.kernel import Accumulator, Buffer, Choose, Kernel, Loop, Scope, Store, Value
+from numfuse.compiler.layouts import strides_of
+from numfuse.compiler.lower.digits import Radices
 from numfuse.compiler.ops import operator
 from numfuse.compiler.ops.gather import gathered, written_at
 from numfuse.compiler.ops.views import broadcast_index
@@ -32,6 +35,7 @@ class Builder:
         inputs: list[Buffer],
         outputs: list[Buffer],
         keep: Keep,
+        radices: Radices | None = None,
     ) -> None:
         self.body = body
         self.buffers = dict(zip(body.inputs, inputs, strict=True))
@@ -44,11 +48,17 @@ class Builder:
             k for k, place in enumerate(self.row_places[0]) if first[place] != 1
         ]  # an axis of one element is no loop
         self.row_places = tuple([tuple([places[k] for k in wide]) for places in self.row_places])
-        self.rows = tuple([Axis(number, first[place]) for number, place in enumerate(self.row_places[0])])
+        radices = radices or tuple([(first[place],) for place in self.row_places[0]])
+        numbers = itertools.count()
+        walked = [[Axis(next(numbers), extent) for extent in radix] for radix in radices]
+        self.rows = tuple([axis for axes in walked for axis in axes])
         self.scopes = [Scope(None, frozenset())]
         for axis in self.rows:
             self.scopes.append(Scope(self.scopes[-1], self.scopes[-1].axes | {axis}))
-        self.row_index = [axis_index(axis) for axis in self.rows]
+        self.row_index = [
+            flatten([axis_index(axis) for axis in axes], strides_of(radix))
+            for axes, radix in zip(walked, radices, strict=True)
+        ]
         self.placed: set[Value] = set()
         self.earlier: dict[tuple[Node, Indices], Value] = {}
         self.levels: dict[tuple[Node, Indices], int] = {}
@@ -82,8 +92,8 @@ class Builder:
 
     def _output_index(self, node: Node, places: Sequence[int]) -> Indices:
         index: list[Index | None] = [None] * len(node.shape)
-        for axis, place in zip(self.rows, places, strict=True):
-            index[place] = axis_index(axis)
+        for part, place in zip(self.row_index, places, strict=True):
+            index[place] = part
         inner = iter(self._inner_axes([n for k, n in enumerate(node.shape) if index[k] is None]))
         return tuple([next(inner) if part is None else part for part in index])
 
@@ -380,7 +390,9 @@ class Builder:
         )
 
 
-def build_kernel(node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], keep: Keep) -> Kernel:
-    """The kernel of a fused node, reading and writing the given buffers."""
+def build_kernel(
+    node: Node, name: str, inputs: list[Buffer], outputs: list[Buffer], keep: Keep, radices: Radices | None = None
+) -> Kernel:
+    """The kernel of a fused node, reading and writing the given buffers. `radices`: for each row axis, the loops that walk it."""
     params: dict[str, Any] = dict(node.params)
-    return Builder(params["body"], params["rows"], inputs, outputs, keep).build(name)
+    return Builder(params["body"], params["rows"], inputs, outputs, keep, radices).build(name)

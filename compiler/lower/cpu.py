@@ -13,10 +13,13 @@ Inner loops are written for LLVM's vectoriser: unit strides, no branches, sums t
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 from numfuse.compiler.index import Axis, Index
 from numfuse.compiler.kernel import Accumulator, Kernel, Loop, Scope, Value
+from numfuse.compiler.lower.cuts import Cuts
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Printer, Source, buffer_parameters, combined, header
 from numfuse.compiler.ops import operator
@@ -45,6 +48,7 @@ class CpuPrinter(Printer):
         self.loops = kernel.loops_over(kernel.rows)
         self.split = split_axis(self.loops)
         self.apart: Axis | None = rows_apart(kernel)
+        self.cuts = Cuts(kernel)
 
     def source(self) -> Source:
         self.name_loops()
@@ -68,19 +72,60 @@ class CpuPrinter(Printer):
         """The scopes around the rows, each in the loop it belongs to."""
         self.declare_tiles()
         self.statements(self.kernel.scopes[0])
-        with ExitStack() as opened:
-            for axis, scope in zip(self.kernel.rows, self.kernel.scopes[1:], strict=True):
-                loop = self.kernel.collapsed[axis]
-                if loop.number == axis.number:
-                    lo, hi = ("lo", "hi") if loop == self.split else ("0", str(loop.extent))
-                    opened.enter_context(self.along(loop, lo, hi, scope))
-                    if loop == self.apart:
-                        name = self.axis_names[loop.number]
-                        self.line(f"{name} = opaque({name})")
-                self.statements(scope)  # of a collapsed axis: what moves with none after all
+        self.rows_from(0)
 
-    def along(self, axis: Axis, lo: str, hi: str, scope: Scope) -> AbstractContextManager[None]:
-        """A loop over an axis, with what is in `scope` in it."""
+    def rows_from(self, level: int) -> None:
+        """The loops over the rows from axis number `level` inwards."""
+        if level == len(self.kernel.rows):
+            return
+        axis, scopes = self.kernel.rows[level], self.kernel.scopes[level + 1 :]
+        loop = self.kernel.collapsed[axis]
+
+        def inside() -> None:
+            if loop == self.apart and loop.number == axis.number and axis not in self.expressions.fixed:
+                name = self.axis_names[loop.number]
+                self.line(f"{name} = opaque({name})")
+            self.statements(scopes[0])  # of a collapsed axis: what moves with none after all
+            self.rows_from(level + 1)
+
+        if loop.number != axis.number:
+            inside()
+            return
+        lo, hi = ("lo", "hi") if loop == self.split else ("0", str(loop.extent))
+        self.along(loop, lo, hi, scopes, inside)
+
+    def along(self, axis: Axis, lo: str, hi: str, scopes: Sequence[Scope], inside: Callable[[], None]) -> None:
+        """A loop over an axis with these scopes in it; in pieces, where guards change."""
+        for piece in self.cuts.pieces(axis, scopes, self.ranges):
+            texts, ranges = dict(self.texts), self.ranges
+            self.ranges = {**ranges, axis: piece}
+            around = self.over(axis, *self.ends(axis, lo, hi, piece), scopes[0])
+            with self.one_step(axis, lo, hi) if piece[1] - piece[0] == 1 < axis.extent else around:
+                inside()
+            self.texts, self.ranges = texts, ranges
+
+    def ends(self, axis: Axis, lo: str, hi: str, piece: tuple[int, int]) -> tuple[str, str]:
+        """Where a piece of the loop from `lo` to `hi` begins and ends."""
+        first, end = piece
+        if first:
+            lo = str(first) if lo == "0" else f"max({lo}, {first})"
+        if end < axis.extent:
+            hi = str(end) if hi.isdigit() else f"min({hi}, {end})"
+        return lo, hi
+
+    @contextmanager
+    def one_step(self, axis: Axis, lo: str, hi: str) -> Iterator[None]:
+        """A piece of a loop from `lo` to `hi` that is one step: indices have its number."""
+        (step, _), fixed = self.ranges[axis], self.expressions.fixed
+        walked = [part for part, loop in self.kernel.collapsed.items() if loop == axis]
+        at = {part: Index(step if part.number == axis.number else 0) for part in walked}
+        self.expressions.fixed = {**fixed, **at}
+        with nullcontext() if lo.isdigit() and hi.isdigit() else self.block(f"if {lo} <= {step} < {hi}:"):
+            yield
+        self.expressions.fixed = fixed
+
+    def over(self, axis: Axis, lo: str, hi: str, scope: Scope) -> AbstractContextManager[None]:
+        """A loop over an axis, or a piece of it, with what is in `scope` in it."""
         return self.block(f"for {self.axis_names[axis.number]} in range({hi if lo == '0' else f'{lo}, {hi}'}):")
 
     def declare_tiles(self) -> None:
@@ -112,38 +157,43 @@ class CpuPrinter(Printer):
             self.texts[gathered.result] = Text(name)
             self.hide_fill(gathered)
         axes = self.kernel.loops_over(loop.axes)
-        opened = self.depth
-        for axis in axes[:-1]:
-            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
-            self.depth += 1
-        last = axes[-1]
-        end = self.end(loop, last)
+        self.nest(loop, axes[:-1], partial(self.innermost, loop, axes, totals))
+        for gathered, total in zip(loop.accumulators, totals, strict=True):
+            if gathered.result.dtype in NARROW:
+                self.line(f"{total} = {NARROW[gathered.result.dtype]}({total})")
+
+    def nest(self, loop: Loop, axes: Sequence[Axis], inside: Callable[[], None]) -> None:
+        """All loops over the axes of a loop but the last."""
+        if not axes:
+            inside()
+            return
+        axis, *others = axes
+        self.along(axis, "0", self.end(loop, axis), [loop.body], partial(self.nest, loop, others, inside))
+
+    def innermost(self, loop: Loop, axes: Sequence[Axis], totals: Sequence[str]) -> None:
+        """The last loop of a nest, in runs where what it adds up is long."""
+        last, end = axes[-1], self.end(loop, axes[-1])
         sums = [
             k
             for k, gathered in enumerate(loop.accumulators)
             if gathered.combine == "add" and kind_of(gathered.result.dtype) in "fc"
         ]
-        parts = list(totals)
-        if sums and (last.extent > RUN or (len(axes) > 1 and last.extent >= 32)):
-            if last.extent > RUN:
-                start = self.names.new("start")
-                self.line(f"for {start} in range(0, {end}, {RUN}):")
-                self.depth += 1
-                stop = f"min({start} + {RUN}, {end})"
-            else:
-                start, stop = "0", end
-            for k in sums:
-                parts[k] = self.names.new("part")
-                self.line(f"{parts[k]} = {initial(0, loop.accumulators[k].result.dtype)}")
-            self.accumulate(loop, self.along(last, start, stop, loop.body), parts)
-            for k in sums:
-                self.line(f"{totals[k]} = {totals[k]} + {parts[k]}")
-        else:
-            self.accumulate(loop, self.along(last, "0", end, loop.body), totals)
+        if not sums or not (last.extent > RUN or (len(axes) > 1 and last.extent >= 32)):
+            self.along(last, "0", end, [loop.body], partial(self.accumulate, loop, totals))
+            return
+        parts, opened, start, stop = list(totals), self.depth, "0", end
+        if last.extent > RUN:
+            start = self.names.new("start")
+            self.line(f"for {start} in range(0, {end}, {RUN}):")
+            self.depth += 1
+            stop = f"min({start} + {RUN}, {end})"
+        for k in sums:
+            parts[k] = self.names.new("part")
+            self.line(f"{parts[k]} = {initial(0, loop.accumulators[k].result.dtype)}")
+        self.along(last, start, stop, [loop.body], partial(self.accumulate, loop, parts))
+        for k in sums:
+            self.line(f"{totals[k]} = {totals[k]} + {parts[k]}")
         self.depth = opened
-        for gathered, total in zip(loop.accumulators, totals, strict=True):
-            if gathered.result.dtype in NARROW:
-                self.line(f"{total} = {NARROW[gathered.result.dtype]}({total})")
 
     def hide_fill(self, gathered: Accumulator) -> None:
         """Gives the fill of `maximum(best, x if mask else -inf)` a name and a value that LLVM does not know: it would put the maximum under
@@ -163,21 +213,21 @@ class CpuPrinter(Printer):
             return str(axis.extent)
         return f"min({axis.extent}, {self.expressions.index(loop.limit).text})"
 
-    def accumulate(self, loop: Loop, around: AbstractContextManager[None], names: list[str]) -> None:
-        with around:
-            self.statements(loop.body)
-            for gathered, name in zip(loop.accumulators, names, strict=True):
-                text = combined(gathered.combine, gathered.result.dtype, name, self.text(gathered.value))
-                self.line(f"{name} = {text}", gathered.result.node.where if gathered.result.node else None)
+    def accumulate(self, loop: Loop, names: Sequence[str]) -> None:
+        self.statements(loop.body)
+        for gathered, name in zip(loop.accumulators, names, strict=True):
+            text = combined(gathered.combine, gathered.result.dtype, name, self.text(gathered.value))
+            self.line(f"{name} = {text}", gathered.result.node.where if gathered.result.node else None)
 
 
-def split_axis(loops: list[Axis]) -> Axis | None:
-    """The loop whose range threads share: the outermost, unless it is too short to share and another is not."""
+def split_axis(loops: list[Axis], lanes: int = 1) -> Axis | None:
+    """The loop whose range threads share: the outermost, unless it is too short to share and another is longer. The
+    innermost goes so many steps at once."""
     if not loops:
         return None
     if loops[0].extent >= 16:
         return loops[0]
-    return max(loops, key=lambda axis: axis.extent)
+    return max(loops, key=lambda axis: -(-axis.extent // lanes) if axis == loops[-1] else axis.extent)
 
 
 def rows_apart(kernel: Kernel) -> Axis | None:
@@ -232,4 +282,4 @@ def print_cpu(kernel: Kernel) -> Source:
 def rows_at_once(kernel: Kernel, lanes: int) -> int:
     """How many steps of the shared loop are one of the range that a launch cuts up."""
     loops = kernel.loops_over(kernel.rows)
-    return lanes if lanes and split_axis(loops) == loops[-1] else 1
+    return lanes if lanes and split_axis(loops, lanes) == loops[-1] else 1

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import partial
 
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
-from numfuse.compiler.lower.cpu import CpuPrinter
+from numfuse.compiler.lower.cpu import CpuPrinter, split_axis
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import NARROW
 
-LANES, WIDE = 64, 256
-"""Columns that a reduction across rows works on at once, unless a schedule says otherwise: so many stay in registers; and where loops go through memory
-again, longer stretches are read from it."""
+WIDE = 256
+"""Columns that a reduction across rows works on at once, unless a schedule says otherwise: so long stretches are read from memory."""
 WRITTEN_OUT_ROWS = 8
 """Rows up to which LLVM writes the loops over them out, and makes vectors of neighbouring columns by itself."""
+
+AT_ONCE = 8
+"""Rows of memory that are added to the sums of their columns at once, where a block does not take whole rows: each is another stream for the processor to
+fetch ahead."""
+MANY = 16
+"""Rows from which on that is done, where what is added up takes no more than SHORT loads and operations."""
+SHORT = 6
 
 WRITTEN_OUT = range(16, 45)
 """Lanes that LLVM would write out one by one before it looks for vectors."""
@@ -28,6 +35,7 @@ class LanesPrinter(CpuPrinter):
         super().__init__(kernel)
         self.apart = None
         self.block_width = lanes
+        self.split = split_axis(self.loops, lanes)
         self.lane_axis = self.loops[-1]
         self.lane = self.names.new("lane")
         self.width = self.names.new("width")
@@ -51,7 +59,15 @@ class LanesPrinter(CpuPrinter):
                 )
                 self.depth += 1
             self.statements(scope)
-        self.block_of_lanes(axis)
+        for piece in self.cuts.pieces(axis, [self.kernel.scope], self.ranges):
+            texts, ranges, depth = dict(self.texts), self.ranges, self.depth
+            self.ranges = {**ranges, axis: piece}
+            self.block_of_lanes(axis, *piece)
+            self.row()
+            self.texts, self.ranges, self.depth = texts, ranges, depth
+        self.depth = opened
+
+    def row(self) -> None:
         straight: list[Value | Store] = []
         for statement in self.kernel.scope.statements:
             if isinstance(statement, Loop):
@@ -61,24 +77,28 @@ class LanesPrinter(CpuPrinter):
             else:
                 straight.append(statement)  # type: ignore[arg-type]
         self.straight(straight)
-        self.depth = opened
 
-    def block_of_lanes(self, axis: Axis) -> None:
+    def block_of_lanes(self, axis: Axis, start: int, end: int) -> None:
         """Opens the loop over blocks of neighbouring rows, where there is more than one; all are of one width where they fit."""
-        whole, shared = axis.extent % self.block_width == 0, self.split == axis
-        if axis.extent == self.block_width and not shared:
-            self.width = str(self.block_width)
+        width, shared = self.block_width, self.split == axis
+        cut = end - start < axis.extent
+        whole = not cut and axis.extent % width == 0
+        if axis.extent == width and not shared and not cut:
+            self.width = str(width)
             self.expressions.axis_text[axis.number] = Text(self.lane)
             return
         first = self.names.new("first")
-        end = f"hi * {self.block_width}" if whole else f"min(hi * {self.block_width}, {axis.extent})"
-        blocks = f"lo * {self.block_width}, {end}" if shared else f"0, {axis.extent}"
-        self.line(f"for {first} in range({blocks}, {self.block_width}):")
+        low, high = (f"lo * {width}", f"hi * {width}") if shared else (str(start), str(end))
+        if shared and start:
+            low = f"max({low}, {start})"
+        if shared and not whole:
+            high = f"min({high}, {end})"
+        self.line(f"for {first} in range({low}, {high}, {width}):")
         self.depth += 1
         if whole:
-            self.width = str(self.block_width)
+            self.width = str(width)
         else:
-            self.line(f"{self.width} = min({self.block_width}, {axis.extent} - {first})")
+            self.line(f"{self.width} = min({width}, {high if cut and shared else end} - {first})")
         self.expressions.axis_text[axis.number] = Text(f"{first} + {self.lane}", 9)
 
     def crossing(self) -> list[Value]:
@@ -138,12 +158,9 @@ class LanesPrinter(CpuPrinter):
             for gathered, name in zip(loop.accumulators, names, strict=True):
                 start = initial(gathered.identity, gathered.result.dtype)
                 self.line(f"{name}[{self.lane}] = {to_tile(start, gathered.result.dtype)}")
-        opened = self.depth
-        for axis in self.kernel.loops_over(loop.axes):
-            self.line(f"for {self.axis_names[axis.number]} in range({self.end(loop, axis)}):")
-            self.depth += 1
-        self.accumulate(loop, self.lanes(), [f"{name}[{self.lane}]" for name in names])
-        self.depth = opened
+        *outer, axis = self.kernel.loops_over(loop.axes)
+        places = [f"{name}[{self.lane}]" for name in names]
+        self.nest(loop, outer, partial(self.inner_loop, loop, axis, places))
         narrow = [
             (name, NARROW[gathered.result.dtype])
             for gathered, name in zip(loop.accumulators, names, strict=True)
@@ -153,6 +170,31 @@ class LanesPrinter(CpuPrinter):
             with self.lanes():
                 for name, rounded in narrow:
                     self.line(f"{name}[{self.lane}] = {rounded}({name}[{self.lane}])")
+
+    def inner_loop(self, loop: Loop, axis: Axis, names: list[str]) -> None:
+        """The innermost loop of a sum: a few rows of memory at once, which LLVM writes out, where there are many."""
+        k, end = self.axis_names[axis.number], self.end(loop, axis)
+
+        def one_row() -> None:
+            with self.lanes():
+                self.accumulate(loop, names)
+
+        apart = self.lane_axis.extent > self.block_width and axis not in self.cuts.loops
+        few = axis.extent < MANY or len(list(loop.body.walk())) > SHORT
+        if few or not apart or self.short_loops():
+            self.along(axis, "0", end, [loop.body], one_row)
+            return
+        first = self.names.new(f"{k}_0")
+        with (
+            self.block(f"for {first} in range(0, {end} - {AT_ONCE - 1}, {AT_ONCE}):"),
+            self.lanes(),
+            self.block(f"for {k} in range({first}, {first} + {AT_ONCE}):"),
+        ):
+            self.accumulate(loop, names)
+        if end != str(axis.extent):
+            self.along(axis, f"{end} // {AT_ONCE} * {AT_ONCE}", end, [loop.body], one_row)
+        elif axis.extent % AT_ONCE:
+            self.along(axis, str(axis.extent // AT_ONCE * AT_ONCE), end, [loop.body], one_row)
 
     def lanes(self) -> AbstractContextManager[None]:
         return self.block(f"for {self.lane} in range({self.width}):")
@@ -190,7 +232,7 @@ def lanes_for(kernel: Kernel) -> int:
     stores = any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
     if stores and max(loop.length for loop in kernel.loops) <= WRITTEN_OUT_ROWS:
         return 0
-    return WIDE if stores else LANES
+    return min(WIDE, kernel.loops_over(kernel.rows)[-1].extent)
 
 
 def print_lanes(kernel: Kernel, lanes: int) -> Source:

@@ -36,8 +36,10 @@ WIDE = 3
 """Vectors of a tile."""
 TALL = 8
 """Rows of a tile."""
-TOGETHER = 4
-"""Tiles one below the other that are computed together: the panel that they need is in the cache for the second one."""
+TOGETHER = 16
+"""Tiles one below the other that are computed together: the panel that they need is in the cache from the second one on."""
+FEW = 4
+"""Tiles one below the other up to which threads share panels in place of rows."""
 DEPTH = 512
 """Products that are added up in one go: more of them would not stay in the caches, and would be summed less exactly than BLAS does it."""
 PANELS = 4
@@ -123,7 +125,7 @@ class ProductPrinter:
         self.width = WIDE * self.node.params["vector"] // self.node.dtype.itemsize
         self.tall = min(TALL, self.rows)
         self.row, self.panel = self.names.new("r"), self.names.new("p")
-        self.by_panels = not self.batch and self.rows <= TOGETHER * TALL and self.columns > 2 * PANELS * self.width
+        self.by_panels = not self.batch and self.rows <= FEW * TALL and self.columns > 2 * PANELS * self.width
 
     # -- operands ----------------------------------------------------------------------------------------------------
 

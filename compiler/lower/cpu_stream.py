@@ -65,6 +65,9 @@ class StreamPrinter(CpuPrinter):
         super().__init__(kernel)
         self.lane = self.names.new("lane")
         self.tile_of: dict[Store, str] = {}
+        self.innermost_of = dict(_innermost(kernel))
+        self.streams = False
+        """Whether the loop at hand goes by tiles: short pieces of one that is cut do not."""
 
     def rows(self) -> None:
         for scope, axis in _innermost(self.kernel):
@@ -84,20 +87,23 @@ class StreamPrinter(CpuPrinter):
         return min(max(TILE, 512 // least), axis.extent)
 
     @contextmanager
-    def along(self, axis: Axis, lo: str, hi: str, scope: Scope) -> Iterator[None]:
-        stores = self.streamed_in(scope)
-        if not stores:
-            with super().along(axis, lo, hi, scope):
+    def over(self, axis: Axis, lo: str, hi: str, scope: Scope) -> Iterator[None]:
+        stores = self.streamed_in(scope) if axis == self.innermost_of.get(scope) else []
+        low, high = self.ranges[axis]
+        length = self.length(scope, axis) if stores else 0
+        self.streams = bool(stores) and high - low >= length
+        if not self.streams:
+            with super().over(axis, lo, hi, scope):
                 yield
             return
-        length, name = self.length(scope, axis), self.axis_names[axis.number]
+        name = self.axis_names[axis.number]
         first, start = self.names.new("first"), self.names.new("start")
         row = self.row_of(stores[0], axis)
         place = row if lo == "0" else lo if row == "0" else f"{row} + {lo}"
         past = f"past_line({self.buffer_names[stores[0].buffer]}, {place})"
         last = str(int(hi) - length) if hi.isdigit() else f"{hi} - {length}"
         with self.block(f"for {first} in range({'-' if lo == '0' else f'{lo} - '}{past}, {hi}, {length}):"):
-            self.line(f"{start} = max(min({first}, {last}), 0)")
+            self.line(f"{start} = max(min({first}, {last}), {low})")
             with self.block(f"for {self.lane} in range({length}):"):
                 self.line(f"{name} = {start} + {self.lane}")
                 yield
@@ -106,6 +112,12 @@ class StreamPrinter(CpuPrinter):
                 part = f"{start}, max({first}, {lo}), min({first} + {length}, {hi})"
                 self.line(f"stream({row}, {self.tile_of[store]}, {part})", store.where)
 
+    @contextmanager
+    def one_step(self, axis: Axis, lo: str, hi: str) -> Iterator[None]:
+        self.streams = False
+        with super().one_step(axis, lo, hi):
+            yield
+
     def row_of(self, store: Store, axis: Axis) -> str:
         """Where the store goes in the first step of the loop over the axis."""
         walked = {part for part, loop in self.kernel.collapsed.items() if loop == axis}
@@ -113,7 +125,7 @@ class StreamPrinter(CpuPrinter):
         return self.expressions.index(Index(store.offset.const, tuple(rest))).text
 
     def store(self, store: Store) -> None:
-        if store not in self.tile_of:
+        if store not in self.tile_of or not self.streams:
             super().store(store)
             return
         value = self.to_memory(self.text(store.value).text, store.buffer.dtype)

@@ -6,7 +6,7 @@ import ast
 import functools
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,10 +195,13 @@ class Expressions:
         self.kernel = kernel
         self.axis_text: dict[int, Text] = {}
         self.element_text: dict[Element, Text] = {}
+        self.fixed: Mapping[Axis, Index] = {}
+        """The axes that are at a known step, where a loop is cut."""
 
     def index(self, index: Index) -> Text:
         """`1024 * i + j + 1`, the largest step first; axes that are walked with a later one are left out."""
         terms: list[tuple[int, Text]] = []
+        index = self.at_step(index) if self.fixed else index
         for atom, coef in index.terms:
             if isinstance(atom, Axis):
                 loop = self.kernel.collapsed[atom]
@@ -225,6 +228,21 @@ class Expressions:
         only = len(terms) == 1 and not index.const
         binds = 9 if not only else terms[0][1].binds if terms[0][0] == 1 else 10
         return Text(text, binds)
+
+    def at_step(self, index: Index) -> Index:
+        """The index at the steps that are known."""
+        result = Index(index.const)
+        for atom, coef in index.terms:
+            if isinstance(atom, Floor):
+                part = self.at_step(atom.inner) // atom.n
+            elif isinstance(atom, Mod):
+                part = self.at_step(atom.inner) % atom.n
+            else:
+                part = (
+                    self.fixed.get(atom, Index(0, ((atom, 1),))) if isinstance(atom, Axis) else Index(0, ((atom, 1),))
+                )
+            result = result + part * coef
+        return result
 
     def _part(self, atom: Floor | Mod) -> Text:
         inner = self.index(atom.inner)

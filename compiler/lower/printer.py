@@ -14,6 +14,7 @@ import numpy as np
 from numfuse.compiler.graph import Graph, Location
 from numfuse.compiler.index import Index
 from numfuse.compiler.kernel import Choose, Kernel, Loop, Scope, Statement, Store, Value
+from numfuse.compiler.lower.cuts import Ranges, decided, outcome_of
 from numfuse.compiler.lower.expressions import (
     RESERVED,
     Expressions,
@@ -106,6 +107,8 @@ class Printer:
         self.buffer_names = {buffer: self.names.new(buffer.name) for buffer in kernel.buffers}
         self.axis_names: dict[int, str] = {}
         self.where: Location | None = None
+        self.ranges: Ranges = {}
+        """The pieces of loops that are being printed, where these are cut."""
 
     # -- lines -------------------------------------------------------------------------------------------------------
 
@@ -218,6 +221,10 @@ class Printer:
         return f"to_{NARROW[dtype]}({text})" if dtype in NARROW else text
 
     def choose(self, choose: Choose) -> None:
+        outcome = self.outcome(choose)
+        if outcome is not None:
+            self.settled(choose, outcome)
+            return
         test = self.test(choose)
         where = choose.result.node.where if choose.result.node else None
         start = len(self.lines)
@@ -232,14 +239,32 @@ class Printer:
         if choose.result.keep:
             self.keep(choose.result, name)
 
+    def outcome(self, choose: Choose) -> bool | None:
+        """Which branch is taken in the pieces of loops that are being printed, where that is known."""
+        return outcome_of(self.kernel, choose, self.ranges)
+
+    def settled(self, choose: Choose, outcome: bool) -> None:
+        """A choice of which one branch is known to be taken."""
+        scope, value = (choose.yes, choose.yes_value) if outcome else (choose.no, choose.no_value)
+        text, result = self.branch(scope, value), choose.result
+        once = result.uses == 1 and not result.outer_uses and not result.keep
+        if not (text.text.isidentifier() or value.kind == "constant" or (once and len(text.text) <= INLINE)):
+            name = self.names.new(result.hint, numbered=True)
+            self.line(f"{name} = {text.text}", result.node.where if result.node else None)
+            text = Text(name)
+        self.texts[result] = text
+        if result.keep:
+            self.keep(result, text.text)
+
     def branches(self, choose: Choose, name: str, word: str) -> None:
         """The statement form: a chain of `if` and `elif` that ends in one assignment each."""
         where = choose.result.node.where if choose.result.node else None
         with self.block(f"{word} {self.test(choose)}:"):
             self.line(f"{name} = {self.branch(choose.yes, choose.yes_value).text}", where)
         rest = choose.no.statements
-        if len(rest) == 1 and isinstance(rest[0], Choose) and rest[0].result is choose.no_value:
-            self.branches(rest[0], name, "elif")
+        (only,) = rest if len(rest) == 1 else (None,)
+        if isinstance(only, Choose) and only.result is choose.no_value and self.outcome(only) is None:
+            self.branches(only, name, "elif")
             return
         with self.block("else:"):
             self.line(f"{name} = {self.branch(choose.no, choose.no_value).text}", where)
@@ -251,7 +276,8 @@ class Printer:
 
     def test(self, choose: Choose) -> str:
         self.name_elements([test.index for test in choose.tests], choose.args)
-        return " and ".join(text for text in map(self.expressions.test, choose.tests) if text) or "True"
+        open_ = [test for test in choose.tests if decided(self.kernel, test, self.ranges) is None]
+        return " and ".join(text for text in map(self.expressions.test, open_) if text) or "True"
 
     def branch(self, scope: Scope, value: Value) -> Text:
         self.statements(scope)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from numfuse.compiler.lower.program import LibraryStep
 from numfuse.compiler.ops.products import blas_order
 from numfuse.compiler.types import Shape, size_of
 from numfuse.runtime.cpu.launch import address_of
+from numfuse.runtime.cpu.vectors import numpy_library
 
 PREFIXES = ("scipy_cblas_", "cblas_")
 """How the names of a BLAS with integers of 64 bits start, which end in `64_`."""
@@ -137,10 +137,7 @@ def _step(shape: Shape, strides: Shape, whole: Shape) -> int | None:
 @functools.cache
 def _routine(name: str) -> int | None:
     """Where that function of NumPy's BLAS is."""
-    try:
-        library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__ or "")
-    except OSError:
-        return None
+    library = numpy_library()
     for prefix in PREFIXES:
         with contextlib.suppress(AttributeError):
             return ctypes.cast(getattr(library, f"{prefix}{name}64_"), ctypes.c_void_p).value

@@ -160,6 +160,15 @@ def test_as_numpy(name: str) -> None:
         equal(ours, theirs)
 
 
+def test_results_that_numpy_makes_while_tracing_share_memory_as_its_do() -> None:
+    def transposed() -> tuple[np.ndarray, np.ndarray]:
+        made = np.identity(3) + 1
+        return made.T, made
+
+    one, other = nf.jit(transposed)()
+    assert np.shares_memory(one, other) and one.strides == other.T.strides
+
+
 def test_aliasing_is_numpys() -> None:
     x = X.copy()
     assert nf.jit(lambda x: x)(x) is x

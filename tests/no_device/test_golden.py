@@ -9,6 +9,7 @@ import pytest
 
 import numfuse as nf
 from tests.functions import CASES
+from tests.guarded import laplacian
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -16,6 +17,11 @@ GOLDEN = Path(__file__).parent / "golden"
 def blur(x):
     y = np.pad(x, 1, mode="edge")
     return (y[:-2] + 2 * y[1:-1] + y[2:]) / 4
+
+
+def smooth(x):
+    p = np.pad(x, 1, mode="edge")
+    return p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:]
 
 
 def step(u, dt):
@@ -44,6 +50,13 @@ KERNELS = {
     "rotate": (lambda r, x, t: r @ x + t, [nf.spec("f4", 1000, 3, 3), nf.spec("f4", 1000, 3, 3), nf.spec("f4", 3)]),
     "dense": (lambda x, w: np.maximum(x @ w, 0), [nf.spec("f4", 256, 1000), nf.spec("f4", 1000, 512)]),
     "scores": (lambda q, k: q @ k.swapaxes(1, 2) / 8, [nf.spec("f4", 8, 128, 64), nf.spec("f4", 8, 100, 64)]),
+    "periodic": (laplacian, [nf.spec("f4", 200, 100)]),
+    "padded": (lambda x: np.pad(x, 1) * 2, [nf.spec("f4", 200, 100)]),
+    "smooth": (smooth, [nf.spec("f4", 200, 100)]),
+    "pairs": (
+        lambda x, y, z: np.stack([x, y], -1).reshape(-1) * z,
+        [nf.spec("f4", 200), nf.spec("f4", 200), nf.spec("f4", 400)],
+    ),
     "count": (lambda x: (x > 0.5).sum(1), [nf.spec("f4", 50, 300)]),
 }
 

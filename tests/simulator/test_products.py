@@ -163,7 +163,7 @@ WITH_EPILOGUE: dict[str, tuple[Callable[..., np.ndarray], str]] = {
 def test_a_product_does_what_follows_it(name: str, cublas_lt: FakeCublasLt, rng: np.random.Generator) -> None:
     function, epilogue = WITH_EPILOGUE[name]
     arrays = [rng.standard_normal(shape).astype("f4") for shape in ((7, 5), (5, 6), (6,))]
-    jitted = nf.jit(function, target="cuda")
+    jitted = nf.jit(function, target="cuda", fastmath=True)
     close(jitted(*arrays), function(*arrays))
     given = [DeviceArray.from_host(cublas_lt.gpu, array) for array in arrays]
     for k in range(3):
@@ -181,7 +181,7 @@ def test_layers_between_kernels(cublas_lt: FakeCublasLt, rng: np.random.Generato
 
     arrays = [rng.standard_normal(shape).astype("f4") for shape in ((7, 5), (5, 6), (6,))]
     given = [DeviceArray.from_host(cublas_lt.gpu, array) for array in arrays]
-    function = nf.jit(f, target="cuda")
+    function = nf.jit(f, target="cuda", fastmath=True)
     for _ in range(4):
         close(function(*given).numpy(), f(*arrays))
     assert cublas_lt.epilogues[:2] == ["relu_bias", "relu"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import numfuse as nf
 from tests.functions import close
 
 X, W, B = ((40, 64), (64, 48), (48,))
+LOOSE = replace(CUDA, fastmath=True)
 
 
 def gelu(h):
@@ -20,7 +22,7 @@ def gelu(h):
 
 
 def ops(
-    function: Callable[..., object], *shapes: tuple[int, ...], dtype: str = "f4", target: object = CUDA
+    function: Callable[..., object], *shapes: tuple[int, ...], dtype: str = "f4", target: object = LOOSE
 ) -> list[str]:
     """The operators of the optimised graph, with the epilogue of each product; checks that they compute the same."""
     rng = np.random.default_rng(0)
@@ -113,5 +115,13 @@ def test_the_rows_of_many_matrices() -> None:
 
 def test_a_layer_is_one_call_and_no_kernel() -> None:
     given = [nf.spec("f4", *shape) for shape in (X, W, B)]
-    lowered = nf.jit(lambda x, w, b: np.maximum(x @ w + b, 0)).lower(*given, target="cuda", arch="sm_90")
+    lowered = nf.jit(lambda x, w, b: gelu(x @ w + b)).lower(*given, target="cuda", arch="sm_90")
     assert (lowered.kernels, lowered.library_calls) == ([], ["linear"])
+
+
+def test_relu_keeps_nan_unless_told_otherwise() -> None:
+    def f(x, w, b):
+        return np.maximum(x @ w + b, 0)
+
+    assert ops(f, target=CUDA) == ["bias", "maximum"]
+    assert ops(f) == ["relu_bias"]

@@ -1,4 +1,4 @@
-"""Joins along the innermost axis are written in parts."""
+"""Joins of many operands along the innermost axis are written in parts."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from numfuse.passes.join import join
 
 import numfuse as nf
 
-WIDE = """
-graph f(%x: f64[4,3000], %y: f64[4,2000]) -> %2 {
-  %1: f64[4,5000] = concatenate(%x, %y, axis=1)
-  %2: f64[4,5000] = negative(%1)
-}
+WIDE = f"""
+graph f(%x: f64[4,3000], %y: f64[4,200]) -> %2 {{
+  %1: f64[4,4800] = concatenate(%x, {", ".join(["%y"] * 9)}, axis=1)
+  %2: f64[4,4800] = negative(%1)
+}}
 """
 
 
-def test_a_join_along_the_last_axis_becomes_two_writes(rng: np.random.Generator) -> None:
+def test_a_join_of_many_along_the_last_axis_becomes_writes(rng: np.random.Generator) -> None:
     graph = Graph.parse(WIDE)
     after = join(graph).check()
-    assert [node.op for node in after.nodes] == ["memory", "put_slice", "put_slice", "negative"]
-    x, y = rng.random((4, 3000)), rng.random((4, 2000))
+    assert [node.op for node in after.nodes] == ["memory", *["put_slice"] * 10, "negative"]
+    x, y = rng.random((4, 3000)), rng.random((4, 200))
     np.testing.assert_array_equal(after.evaluate(x, y)[0], graph.evaluate(x, y)[0])
 
 
 def test_others_stay_to_be_fused() -> None:
     for text in (
-        WIDE.replace("axis=1", "axis=0").replace("y: f64[4,2000]", "y: f64[2,3000]").replace("[4,5000]", "[6,3000]"),
-        WIDE.replace("3000", "30").replace("2000", "20").replace("5000", "50"),
+        WIDE.replace("axis=1", "axis=0").replace("y: f64[4,200]", "y: f64[2,3000]").replace("[4,4800]", "[22,3000]"),
+        WIDE.replace("3000", "30").replace("200", "20").replace("4800", "210"),
+        WIDE.replace(", %y" * 9, ", %y" * 7).replace("4800", "4400"),
     ):
         graph = Graph.parse(text)
         assert join(graph) is graph
