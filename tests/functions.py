@@ -129,7 +129,7 @@ CASES: dict[str, Case] = {
     "standardise": Case(
         standardise, lambda n, rng: (rng.standard_normal((n, 64)).astype("f4"),), 2, 5, full_size=65536
     ),
-    "mlp": Case(mlp, layers, 3, 1, matmuls=3),
+    "mlp": Case(mlp, layers, 3, 3, matmuls=3),
     "stencil": Case(stencil, square),
     "nbody": Case(nbody, bodies),
 }

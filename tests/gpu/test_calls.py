@@ -77,7 +77,7 @@ def test_products_with_an_epilogue(rows: int, dtype: str, rng: np.random.Generat
         return x @ w + b, np.maximum(x @ w, 0), np.maximum(x @ w + b, 0), gelu(x @ w), gelu(x @ w + b)
 
     for place in range(5):
-        jitted = nf.jit(lambda x, w, b, place=place: f(x, w, b)[place], target="cuda")
+        jitted = nf.jit(lambda x, w, b, place=place: f(x, w, b)[place], target="cuda", fastmath=True)
         wanted = f(*[array.astype("f8") for array in (x, w, b)])[place]
         assert jitted.lower(x, w, b, target="cuda").library_calls == ["linear"]
         for _ in range(3):
