@@ -77,11 +77,11 @@ def interleaved(
     *,
     patience: float = 60.0,
     turn_seconds: float = 0.02,
-    pause: float = 0.03,
+    pause: float = 0.1,
 ) -> Measured:
     """Times each in turn, round after round (A B C A B C ...), so that a change of the machine's speed meets all of them.
 
-    A turn is a pause, in which the threads of the one before go to sleep, a call that is not counted, and then as many calls as take about
+    A turn is a pause, in which the threads of the one before go to sleep (those of OpenBLAS look out for work that long), a call that is not counted, and then as many calls as take about
     `turn_seconds`. Rounds in which other processes were busy are measured again, for up to `patience` seconds; then the quietest count.
     """
     counts = {name: _calls(runner, turn_seconds) for name, runner in runners.items()}

@@ -41,8 +41,8 @@ turns too: NumPy's time by theirs, or what came instead of the right result with
 """
 
 
-PAUSE = 0.05
-"""Seconds: the threads of NumPy's BLAS look out for work for some 30 ms before they sleep, and take a core meanwhile."""
+PAUSE = 0.1
+"""Seconds: the threads of NumPy's BLAS look out for work for up to 0.1 s before they sleep, and take a core meanwhile."""
 
 
 def parser() -> argparse.ArgumentParser:

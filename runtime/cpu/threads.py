@@ -21,8 +21,10 @@ from numfuse.runtime.cpu.compile import load_ir
 _LINE = 128
 """Bytes between words that different threads write, so that they lie in different cache lines."""
 _TAKEN, _OPEN, _ACTIVE, _TASK, HELPERS, _SEATS = (_LINE * k for k in range(6))
-_SEAT = 2 * _LINE
-"""Each thread has a seat, the caller the first: whether it sleeps, its lock, and in the second line the next piece of its share."""
+_SEAT = 4 * _LINE
+"""Each thread has a seat, the caller the first: whether it sleeps, its lock, its number for the system, the processor it was seen on (0: none yet,
+1: the first, ...) and whether it was sent away from one; in the second line the next piece of its share; then the processors it may use, as the
+system's set of 1024 bits, and those that it is sent to."""
 LOOKS, YIELDS = 1500, 3000
 """How often a thread that has nothing to do looks for work: some 40 us at a stretch, then giving way to other threads between
 two looks, some 1 ms. Then it sleeps: on a virtual machine, waking it costs the caller 50 us."""
@@ -96,10 +98,17 @@ def share_code() -> int:
 @functools.cache
 def _code() -> list[int]:
     pause = PAUSES.get(platform.machine().lower(), "fence seq_cst")
-    text = _IR.replace("PAUSE", pause).replace("YIELD", "SwitchToThread" if os.name == "nt" else "sched_yield")
+    text = (_IR + (_PLACED if _has_places() else _ANYWHERE)).replace("PAUSE", pause)
+    text = text.replace("YIELD", "SwitchToThread" if os.name == "nt" else "sched_yield")
     if pause.startswith("call "):
         text += "declare " + pause.removeprefix("call ").replace("i32 1", "i32")
     return load_ir(text, "numfuse_serve", "numfuse_share")
+
+
+def _has_places() -> bool:
+    """Whether this system says where threads run, and lets them be moved."""
+    names = ("sched_getcpu", "gettid", "sched_getaffinity", "sched_setaffinity")
+    return os.name == "posix" and all(hasattr(ctypes.CDLL(None), name) for name in names)
 
 
 def _at(name: str, start: str, offset: int) -> str:
@@ -179,9 +188,11 @@ start:
   %sleeper = getelementptr i8, ptr %seats, i64 %place
   %lock_at = getelementptr i8, ptr %sleeper, i64 8
   %lock = load ptr, ptr %lock_at
+  call void @sit_down(ptr %sleeper)
   br label %awake
 awake:
   %seen = phi i64 [ 0, %start ], [ %seen_asleep, %asleep ], [ %number, %leave ]
+  call void @is_here(ptr %sleeper)
   br label %look
 look:
   %looks = phi i64 [ 0, %awake ], [ %looked, %again ], [ %looked, %make_way ]
@@ -197,6 +208,7 @@ again:
   br i1 %patient, label %look, label %make_way
 make_way:
   %yielded = call i32 @YIELD()
+  call void @is_here(ptr %sleeper)
   %waiting = icmp slt i64 %looked, {LOOKS + YIELDS}
   br i1 %waiting, label %look, label %lie_down
 lie_down:
@@ -260,6 +272,7 @@ each_share:
   %other_shares = icmp slt i64 %t_next, %shares
   br i1 %other_shares, label %each_share, label %announce
 announce:
+  %here = call i64 @processor()
   %last = load i64, ptr %number_at
   %number = add i64 %last, 1
   store i64 %number, ptr %number_at
@@ -275,6 +288,7 @@ wake:
   %sleeper = getelementptr i8, ptr %seats, i64 %place
   %roused = cmpxchg ptr %sleeper, i64 1, i64 0 seq_cst seq_cst
   %slept = extractvalue {{ i64, i1 }} %roused, 1
+  call void @send_away(ptr %sleeper, i64 %here, i1 %slept)
   br i1 %slept, label %release, label %woken
 release:
   %lock_at = getelementptr i8, ptr %sleeper, i64 8
@@ -307,3 +321,105 @@ give_back:
   ret void
 }}
 """
+
+_ANYWHERE = """
+define internal i64 @processor() {
+  ret i64 0
+}
+define internal void @sit_down(ptr %seat) {
+  ret void
+}
+define internal void @is_here(ptr %seat) {
+  ret void
+}
+define internal void @send_away(ptr %seat, i64 %from, i1 %slept) {
+  ret void
+}
+"""
+"""Where threads run is the system's affair."""
+
+_PLACED = f"""
+declare i32 @sched_getcpu()
+declare i32 @gettid()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+define internal i64 @processor() {{
+  %number = call i32 @sched_getcpu()
+  %one_more = add i32 %number, 1
+  %wide = zext i32 %one_more to i64
+  ret i64 %wide
+}}
+
+define internal void @sit_down(ptr %seat) {{
+start:
+{_at("thread_at", "%seat", 16)}{_at("all", "%seat", 2 * _LINE)}
+  %got = call i32 @sched_getaffinity(i32 0, i64 {_LINE}, ptr %all)
+  %known = icmp eq i32 %got, 0
+  br i1 %known, label %tell, label %done
+tell:
+  %thread = call i32 @gettid()
+  %wide = zext i32 %thread to i64
+  store atomic i64 %wide, ptr %thread_at seq_cst, align 8
+  br label %done
+done:
+  ret void
+}}
+
+; says where the thread is; one that was sent away may go where it likes from then on
+define internal void @is_here(ptr %seat) {{
+start:
+{_at("seen_at", "%seat", 24)}{_at("sent_at", "%seat", 32)}{_at("all", "%seat", 2 * _LINE)}
+  %here = call i64 @processor()
+  store atomic i64 %here, ptr %seen_at monotonic, align 8
+  %sent = load atomic i64, ptr %sent_at monotonic, align 8
+  %free = icmp eq i64 %sent, 0
+  br i1 %free, label %done, label %let_go
+let_go:
+  store atomic i64 0, ptr %sent_at monotonic, align 8
+  %set = call i32 @sched_setaffinity(i32 0, i64 {_LINE}, ptr %all)
+  br label %done
+done:
+  ret void
+}}
+
+; takes a thread that was last seen on the caller's processor, or would perhaps be woken there, to another: it would wait until the caller has done all the work
+define internal void @send_away(ptr %seat, i64 %from, i1 %slept) {{
+start:
+{_at("seen_at", "%seat", 24)}{_at("thread_at", "%seat", 16)}{_at("sent_at", "%seat", 32)}
+{_at("all", "%seat", 2 * _LINE)}{_at("others", "%seat", 3 * _LINE)}
+  %seen = load atomic i64, ptr %seen_at monotonic, align 8
+  %same = icmp eq i64 %seen, %from
+  %near = or i1 %same, %slept
+  br i1 %near, label %known, label %done
+known:
+  %thread = load atomic i64, ptr %thread_at seq_cst, align 8
+  %is_known = icmp ne i64 %thread, 0
+  %in_set = icmp ule i64 %from, {8 * _LINE}
+  %can = and i1 %is_known, %in_set
+  br i1 %can, label %send, label %done
+send:
+  call void @llvm.memcpy.p0.p0.i64(ptr %others, ptr %all, i64 {_LINE}, i1 false)
+  %number = sub i64 %from, 1
+  %word = lshr i64 %number, 6
+  %bit = and i64 %number, 63
+  %word_at = getelementptr i64, ptr %others, i64 %word
+  %before = load i64, ptr %word_at
+  %one = shl i64 1, %bit
+  %without = xor i64 %one, -1
+  %after = and i64 %before, %without
+  store i64 %after, ptr %word_at
+  %low = trunc i64 %thread to i32
+  %set = call i32 @sched_setaffinity(i32 %low, i64 {_LINE}, ptr %others)
+  %went = icmp eq i32 %set, 0
+  br i1 %went, label %mark, label %done
+mark:
+  store atomic i64 1, ptr %sent_at monotonic, align 8
+  br label %done
+done:
+  ret void
+}}
+"""
+"""On a machine with few processors, and more so on a virtual one, a thread may be woken on the caller's own while another is idle, for
+milliseconds."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -86,3 +87,21 @@ for _ in range(3):
 for _ in range(20):
     step(x, y)
 """)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not say where threads may run")
+def test_threads_that_are_sent_to_another_processor_may_go_anywhere_afterwards() -> None:
+    double = nf.jit(lambda x: np.exp(x) * 2, target="cpu", schedule=nf.Schedule(pieces=4))
+    x = np.random.default_rng(0).random(200_000)
+    for _ in range(20):
+        np.testing.assert_allclose(double(x), np.exp(x) * 2, rtol=1e-14)
+        time.sleep(0.005)  # they sleep, and are woken again
+    time.sleep(0.01)
+    helpers = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("numfuse-")]
+    double(x)
+    for helper in helpers:
+        assert helper is not None
+        deadline = time.monotonic() + 5
+        while os.sched_getaffinity(helper) != os.sched_getaffinity(0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert os.sched_getaffinity(helper) == os.sched_getaffinity(0)
