@@ -82,7 +82,8 @@ def interleaved(
     """Times each in turn, round after round (A B C A B C ...), so that a change of the machine's speed meets all of them.
 
     A turn is a pause, in which the threads of the one before go to sleep (those of OpenBLAS look out for work that long), a call that is not
-    counted, and then as many calls as take about `turn_seconds`. Rounds in which other processes were busy are measured again, for up to `patience` seconds; then the quietest count.
+    counted, and then as many calls as take about `turn_seconds`. Rounds in which other processes were busy are measured again, for up to `patience`
+    seconds; then the quietest count.
     """
     counts = {name: _calls(runner, turn_seconds) for name, runner in runners.items()}
     gc.collect()

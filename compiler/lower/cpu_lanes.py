@@ -7,7 +7,7 @@ from functools import partial
 
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
-from numfuse.compiler.lower.cpu import CpuPrinter, split_axis
+from numfuse.compiler.lower.cpu import RUN, CpuPrinter, split_axis
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import NARROW
@@ -23,6 +23,10 @@ fetch ahead."""
 MANY = 16
 """Rows from which on that is done, where what is added up takes no more than SHORT loads and operations."""
 SHORT = 6
+
+TOGETHER, LARGE = 4, 1 << 22
+"""Rows that are summed together where they all read another one, as the rows of a matrix do that is multiplied with a vector: it is loaded once for
+them. And the bytes of rows from which on that is done, since these do not stay in a core's cache."""
 
 WRITTEN_OUT = range(16, 45)
 """Lanes that LLVM would write out one by one before it looks for vectors."""
@@ -179,7 +183,7 @@ class LanesPrinter(CpuPrinter):
             with self.lanes():
                 self.accumulate(loop, names)
 
-        apart = self.lane_axis.extent > self.block_width and axis not in self.cuts.loops
+        apart = self.lane_axis.extent > self.block_width > TOGETHER and axis not in self.cuts.loops
         few = axis.extent < MANY or len(list(loop.body.walk())) > SHORT
         if few or not apart or self.short_loops():
             self.along(axis, "0", end, [loop.body], one_row)
@@ -225,8 +229,29 @@ def wants_lanes(kernel: Kernel) -> bool:
     return across > along and lane.extent >= 4
 
 
+def reads_a_row_for_all(kernel: Kernel) -> bool:
+    """Whether sums go along rows in memory that all read another row beside their own."""
+    if not can_have_lanes(kernel) or len(kernel.loops) != 1:
+        return False
+    (loop,), lane = kernel.loops, kernel.loops_over(kernel.rows)[-1]
+    statements = list(loop.body.walk())
+    loads = [statement for statement in statements if isinstance(statement, Value) and statement.kind == "load"]
+    plain = all(isinstance(statement, Value) and statement.kind in ("load", "apply") for statement in statements)
+    if not plain or len(statements) > SHORT or len(loop.axes) != 1 or loop.length > RUN or lane.extent % TOGETHER:
+        return False
+    (inner,) = kernel.loops_over(loop.axes)
+    steps = [
+        (kernel.coef(load.index, lane), kernel.coef(load.index, inner)) for load in loads if load.index is not None
+    ]
+    own = [load.dtype.itemsize for load, (across, _) in zip(loads, steps, strict=True) if across]
+    large = sum(own) * lane.extent * loop.length >= LARGE
+    return large and len(own) < len(loads) and all(along == 1 for _, along in steps)
+
+
 def lanes_for(kernel: Kernel) -> int:
     """How many rows to work on side by side; 0 where that does not pay."""
+    if reads_a_row_for_all(kernel):
+        return TOGETHER
     if not wants_lanes(kernel):
         return 0
     stores = any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())

@@ -25,9 +25,9 @@ _SEAT = 4 * _LINE
 """Each thread has a seat, the caller the first: whether it sleeps, its lock, its number for the system, the processor it was seen on (0: none yet,
 1: the first, ...) and whether it was sent away from one; in the second line the next piece of its share; then the processors it may use, as the
 system's set of 1024 bits, and those that it is sent to."""
-LOOKS, YIELDS = 1500, 3000
+LOOKS, YIELDS = 1500, 12000
 """How often a thread that has nothing to do looks for work: some 40 us at a stretch, then giving way to other threads between
-two looks, some 1 ms. Then it sleeps: on a virtual machine, waking it costs the caller 50 us."""
+two looks, some 4 ms. Then it sleeps: on a virtual machine, waking it costs the caller 50 us."""
 
 PAUSES = dict.fromkeys(("x86_64", "amd64"), "call void @llvm.x86.sse2.pause()") | dict.fromkeys(
     ("aarch64", "arm64"), "call void @llvm.aarch64.hint(i32 1)"

@@ -38,3 +38,12 @@ def test_infinities_and_nan_stay_in_their_columns() -> None:
     x = np.ones((40, 300))
     x[3, 7], x[39, 299], x[8, 0] = np.inf, np.nan, -np.inf
     np.testing.assert_array_equal(nf.jit(lambda x: x.sum(0), target="cpu")(x), x.sum(0))
+
+
+@pytest.mark.parametrize(("rows", "dtype"), [(1024, "f4"), (1023, "f4"), (516, "f8"), (1028, "i4")])
+def test_rows_that_all_read_another_one(rows: int, dtype: str) -> None:
+    rng = np.random.default_rng(2)
+    a, x = rng.integers(-9, 9, (rows, 1030)).astype(dtype), rng.integers(-9, 9, 1030).astype(dtype)
+    function = nf.jit(lambda a, x: (a * x + 1).sum(1), target="cpu")
+    np.testing.assert_array_equal(function(a, x), (a * x + 1).sum(1))
+    assert ("range(4)" in function.lower(a, x).kernels[0].source) == (rows != 1023)
