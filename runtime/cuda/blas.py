@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numfuse.compiler.ops.products import blas_order
 from numfuse.compiler.types import Shape, size_of
-from numfuse.runtime.cuda.library import Library, LibraryCall, Matrices, Pointer, load
+from numfuse.runtime.cuda.foreign import Library, LibraryCall, Matrices, Pointer, load
 
 R_16F, R_32F, R_64F, C_32F, C_64F = 2, 0, 1, 4, 5
 COMPUTE_32F, COMPUTE_64F = 68, 70
@@ -26,9 +26,9 @@ class Blas:
     """cuBLAS on a GPU's stream."""
 
     def __init__(self, gpu: Any) -> None:
-        self.library = _load()
-        self.handle = self.library.made("cublasCreate_v2")
-        self.library.call("cublasSetStream_v2", self.handle, gpu.stream)
+        self.routines = _load()
+        self.handle = self.routines.made("cublasCreate_v2")
+        self.routines.call("cublasSetStream_v2", self.handle, gpu.stream)
 
     def matmul(self, a: Matrices, b: Matrices, shape: Shape, dtype: np.dtype) -> list[LibraryCall] | None:
         """The calls for `out = a @ b`, over leading axes too; `out`, of that shape, is C-contiguous, and their arrays are a, b and out. Transposed
@@ -46,7 +46,7 @@ class Blas:
         places = list(zip(_batch_places(a, batch), _batch_places(b, batch), strict=True)) if size_of(shape) else []
         return [
             # cuBLAS counts columns first: the transposed product has the transposed operands in the other order
-            self.library.planned(
+            self.routines.planned(
                 "cublasGemmStridedBatchedEx",
                 *(self.handle, int(b_op), int(a_op), columns, rows, inner, one),
                 *(Pointer(1, b_at * size), kind, b_lead, b_step),

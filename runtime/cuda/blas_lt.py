@@ -10,7 +10,7 @@ import numpy as np
 from numfuse.compiler.ops.products import blas_order
 from numfuse.compiler.types import Shape
 from numfuse.runtime.cuda.blas import KINDS
-from numfuse.runtime.cuda.library import Library, LibraryCall, Matrices, Pointer, load
+from numfuse.runtime.cuda.foreign import Library, LibraryCall, Matrices, Pointer, load
 
 TRANSPOSED_A, TRANSPOSED_B, EPILOGUE, BIAS_POINTER = 3, 4, 7, 8
 """Attributes of a product."""
@@ -37,8 +37,8 @@ class BlasLt:
     """cuBLASLt on a GPU's stream, with a workspace that stays."""
 
     def __init__(self, gpu: Any) -> None:
-        self.library = _load()
-        self.handle = self.library.made("cublasLtCreate")
+        self.routines = _load()
+        self.handle = self.routines.made("cublasLtCreate")
         self.workspace = gpu.allocate(WORKSPACE)
         self.stream = gpu.stream
 
@@ -53,7 +53,7 @@ class BlasLt:
         (a_op, a_lead), (b_op, b_lead) = left, right
         columns = shape[1]
         kind, compute, factor_dtype = KINDS[dtype]
-        made, library = self.library.made, self.library
+        made, routines = self.routines.made, self.routines
         product = made("cublasLtMatmulDescCreate", compute, KINDS[factor_dtype][0])
         # columns first: the product and all of its operands are transposed, so a bias for each column is one for each of its rows
         for attribute, value in ((TRANSPOSED_A, b_op), (TRANSPOSED_B, a_op), (EPILOGUE, EPILOGUES[epilogue])):
@@ -69,12 +69,12 @@ class BlasLt:
         slot = ctypes.c_uint64(0)
         if "bias" in epilogue:
             place = Pointer(2, slot=ctypes.addressof(slot))
-            calls.append(library.planned("cublasLtMatmulDescSetAttribute", product, BIAS_POINTER, place, 8, kept=slot))
+            calls.append(routines.planned("cublasLtMatmulDescSetAttribute", product, BIAS_POINTER, place, 8, kept=slot))
         factors = np.array([1, 0], factor_dtype)
         one, zero = factors[:1].ctypes.data, factors[1:].ctypes.data
         out = Pointer(3 if "bias" in epilogue else 2)
         calls.append(
-            library.planned(
+            routines.planned(
                 "cublasLtMatmul",
                 *(self.handle, product, one, Pointer(1), layouts[0], Pointer(0), layouts[1], zero),
                 *(out, layouts[2], out, layouts[2], ctypes.addressof(found), self.workspace.handle),
@@ -86,7 +86,7 @@ class BlasLt:
 
     def _algorithm(self, product: int, layouts: list[int], aligned: tuple[bool, ...], dtype: np.dtype) -> Any:
         """What cuBLASLt would do it by, None where it has nothing."""
-        preference = self.library.made("cublasLtMatmulPreferenceCreate")
+        preference = self.routines.made("cublasLtMatmulPreferenceCreate")
         given = [16 if one else dtype.itemsize for one in (*aligned, aligned[-1])]
         self._set("cublasLtMatmulPreferenceSetAttribute", preference, WORKSPACE_BYTES, ctypes.c_size_t(WORKSPACE))
         for attribute, alignment in zip(ALIGNMENTS, given, strict=True):
@@ -95,17 +95,17 @@ class BlasLt:
         places = ctypes.addressof(found), ctypes.addressof(count)
         b, a, out = layouts
         try:
-            self.library.call(
+            self.routines.call(
                 "cublasLtMatmulAlgoGetHeuristic", self.handle, product, b, a, out, out, preference, 1, *places
             )
         except RuntimeError:
             return None
         finally:
-            self.library.call("cublasLtMatmulPreferenceDestroy", preference)
+            self.routines.call("cublasLtMatmulPreferenceDestroy", preference)
         return found if count.value and not found.state else None
 
     def _set(self, function: str, of: int, attribute: int, value: Any) -> None:
-        self.library.call(function, of, attribute, ctypes.addressof(value), ctypes.sizeof(value))
+        self.routines.call(function, of, attribute, ctypes.addressof(value), ctypes.sizeof(value))
 
 
 def _load() -> Library:

@@ -16,8 +16,8 @@ from numfuse.compiler.ops.products import blas_order
 from numfuse.runtime.cpu.whole_calls import Call
 from numfuse.runtime.cuda.array import DeviceArray
 from numfuse.runtime.cuda.blas import KINDS
+from numfuse.runtime.cuda.foreign import LibraryCall, Matrices
 from numfuse.runtime.cuda.kernels import compiled_kernel
-from numfuse.runtime.cuda.library import LibraryCall, Matrices
 from numfuse.runtime.cuda.staging import LARGE
 from numfuse.runtime.cuda.whole_calls import whole_call
 from numfuse.runtime.library_call import library_call

@@ -13,8 +13,8 @@ from numfuse.runtime.cpu.entry import Launch, NumberSpec, ObjectSpec, entry
 from numfuse.runtime.cpu.launch import FAST
 from numfuse.runtime.cpu.whole_calls import Call, Place, seen_whole
 from numfuse.runtime.cuda.array import DeviceArray, DeviceLayout, layout_of
+from numfuse.runtime.cuda.foreign import Matrices
 from numfuse.runtime.cuda.launches import KernelCall, in_context, launches_of
-from numfuse.runtime.cuda.library import Matrices
 
 if TYPE_CHECKING:
     from numfuse.runtime.cuda.executable import CudaExecutable

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numfuse.compiler.ops.products import reference_linear
 from numfuse.runtime.cuda import blas, blas_lt
-from numfuse.runtime.cuda.library import Library
+from numfuse.runtime.cuda.foreign import Library
 
 from tests.simulator.fake_gpu import REFUSED, FakeGpu
 
@@ -26,7 +26,7 @@ class FakeLibrary:
         self.gpu = gpu
         self.numbers = itertools.count(5000)
         self.callbacks = {name: self._callback(name, count) for name, count in self.COUNTS.items()}
-        self.library = Library(lambda name: ctypes.cast(self.callbacks[name], ctypes.c_void_p).value or 0)
+        self.routines = Library(lambda name: ctypes.cast(self.callbacks[name], ctypes.c_void_p).value or 0)
 
     def _callback(self, name: str, count: int) -> Any:
         def call(*arguments: int) -> int:

@@ -91,7 +91,7 @@ class FakeDriver:
         self._nodes: dict[int, tuple[int, int]] = {}
         self._callbacks = [self._callback(name) for name in SIGNATURES]
         found = dict(zip(SIGNATURES, self._callbacks, strict=True))
-        self.library = Libcuda(lambda name: ctypes.cast(found[name], ctypes.c_void_p).value or 0)
+        self.routines = Libcuda(lambda name: ctypes.cast(found[name], ctypes.c_void_p).value or 0)
 
     def _callback(self, name: str) -> Any:
         def call(*arguments: Any) -> int:
@@ -271,7 +271,7 @@ class FakeGpu(Gpu):
     def __init__(self) -> None:
         self.fake = FakeDevice()
         self.calls = FakeDriver(self.fake)
-        super().__init__(self.fake, self.calls.library)
+        super().__init__(self.fake, self.calls.routines)
 
     def view(self, array: Any) -> Any:
         told = array.__cuda_array_interface__

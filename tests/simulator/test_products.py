@@ -25,7 +25,7 @@ pytestmark = pytest.mark.simulator
 def cublas(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCublas]:
     gpu = FakeGpu()
     made = FakeCublas(gpu)
-    monkeypatch.setattr(blas, "_load", lambda: made.library)
+    monkeypatch.setattr(blas, "_load", lambda: made.routines)
     for limit in ("SMALL", "OF_MANY"):  # small products are cuBLAS's here too: the simulator takes long for large ones
         monkeypatch.setattr(products, limit, -1)
     monkeypatch.setattr(targets, "CUDA", replace(targets.CUDA, product_call=-1))
@@ -141,7 +141,7 @@ def test_a_batch_backwards(cublas: FakeCublas, rng: np.random.Generator) -> None
 @pytest.fixture
 def cublas_lt(cublas: FakeCublas, monkeypatch: pytest.MonkeyPatch) -> FakeCublasLt:
     made = FakeCublasLt(cublas.gpu)
-    monkeypatch.setattr(blas_lt, "_load", lambda: made.library)
+    monkeypatch.setattr(blas_lt, "_load", lambda: made.routines)
     return made
 
 
