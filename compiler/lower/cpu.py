@@ -243,7 +243,7 @@ def rows_apart(kernel: Kernel) -> Axis | None:
     if any(loop.length > FEW and _sums(loop) for loop in kernel.loops):
         return None
     far = any(abs(kernel.coef(index, loop)) > NEAR for _, index in kernel.accesses)
-    return loop if far and 1 < inside <= WRITTEN_OUT and not _calls(kernel) and not _counts(kernel) else None
+    return loop if far and 1 < inside <= WRITTEN_OUT and not calls(kernel) and not _counts(kernel) else None
 
 
 def _sums(loop: Loop) -> bool:
@@ -254,7 +254,7 @@ def _sums(loop: Loop) -> bool:
     )
 
 
-def _calls(kernel: Kernel) -> bool:
+def calls(kernel: Kernel) -> bool:
     """Whether it calls library functions, which have vectors for whole loops only."""
     values = [statement for statement in kernel.statements if isinstance(statement, Value)]
     return any(value.node is not None and operator(value.node.op).cost >= CALL for value in values)

@@ -7,13 +7,15 @@ from functools import partial
 
 from numfuse.compiler.index import Axis
 from numfuse.compiler.kernel import Kernel, Loop, Store, Value
-from numfuse.compiler.lower.cpu import RUN, CpuPrinter, split_axis
+from numfuse.compiler.lower.cpu import RUN, CpuPrinter, calls, split_axis
 from numfuse.compiler.lower.expressions import Text, from_tile, initial, tile_type, to_tile
 from numfuse.compiler.lower.printer import Source
 from numfuse.compiler.types import NARROW
 
 WIDE = 256
 """Columns that a reduction across rows works on at once, unless a schedule says otherwise: so long stretches are read from memory."""
+SHARED = 64
+"""The same where functions are called for each element, and blocks of columns are all that threads can share."""
 WRITTEN_OUT_ROWS = 8
 """Rows up to which LLVM writes the loops over them out, and makes vectors of neighbouring columns by itself."""
 
@@ -257,7 +259,9 @@ def lanes_for(kernel: Kernel) -> int:
     stores = any(isinstance(statement, Store) for loop in kernel.loops for statement in loop.body.walk())
     if stores and max(loop.length for loop in kernel.loops) <= WRITTEN_OUT_ROWS:
         return 0
-    return min(WIDE, kernel.loops_over(kernel.rows)[-1].extent)
+    loops = kernel.loops_over(kernel.rows)
+    narrow = calls(kernel) and not stores and split_axis(loops, WIDE) == loops[-1]
+    return min(SHARED if narrow else WIDE, loops[-1].extent)
 
 
 def print_lanes(kernel: Kernel, lanes: int) -> Source:

@@ -47,3 +47,8 @@ def test_rows_that_all_read_another_one(rows: int, dtype: str) -> None:
     function = nf.jit(lambda a, x: (a * x + 1).sum(1), target="cpu")
     np.testing.assert_array_equal(function(a, x), (a * x + 1).sum(1))
     assert ("range(4)" in function.lower(a, x).kernels[0].source) == (rows != 1023)
+
+
+def test_columns_with_functions_are_shared_by_threads() -> None:
+    lowered = nf.jit(lambda x: np.exp(x).sum(0), target="cpu").lower(nf.spec("f8", 500, 256))
+    assert "[count=4]" in lowered.explain()
