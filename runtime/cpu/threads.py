@@ -17,11 +17,10 @@ import threading
 from collections.abc import Callable
 
 from numfuse.runtime.cpu.compile import load_ir
+from numfuse.runtime.cpu.placement import LINE, at, placement
 
-_LINE = 128
-"""Bytes between words that different threads write, so that they lie in different cache lines."""
-_TAKEN, _OPEN, _ACTIVE, _TASK, HELPERS, _SEATS = (_LINE * k for k in range(6))
-_SEAT = 4 * _LINE
+_TAKEN, _OPEN, _ACTIVE, _TASK, HELPERS, _SEATS = (LINE * k for k in range(6))
+_SEAT = 4 * LINE
 """Each thread has a seat, the caller the first: whether it sleeps, its lock, its number for the system, the processor it was seen on (0: none yet,
 1: the first, ...) and whether it was sent away from one; in the second line the next piece of its share; then the processors it may use, as the
 system's set of 1024 bits, and those that it is sent to."""
@@ -49,9 +48,9 @@ class Pool:
 
     def __init__(self) -> None:
         helpers = thread_count() - 1
-        self.memory = ctypes.create_string_buffer(_SEATS + _SEAT * (helpers + 1) + _LINE)
+        self.memory = ctypes.create_string_buffer(_SEATS + _SEAT * (helpers + 1) + LINE)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.memory))  # threads look at it while the process ends, too
-        self.address = -(-ctypes.addressof(self.memory) // _LINE) * _LINE
+        self.address = -(-ctypes.addressof(self.memory) // LINE) * LINE
         self.starting = threading.Lock()
 
     def start(self) -> None:
@@ -98,36 +97,26 @@ def share_code() -> int:
 @functools.cache
 def _code() -> list[int]:
     pause = PAUSES.get(platform.machine().lower(), "fence seq_cst")
-    text = (_IR + (_PLACED if _has_places() else _ANYWHERE)).replace("PAUSE", pause)
+    text = (_IR + placement()).replace("PAUSE", pause)
     text = text.replace("YIELD", "SwitchToThread" if os.name == "nt" else "sched_yield")
     if pause.startswith("call "):
         text += "declare " + pause.removeprefix("call ").replace("i32 1", "i32")
     return load_ir(text, "numfuse_serve", "numfuse_share")
 
 
-def _has_places() -> bool:
-    """Whether this system says where threads run, and lets them be moved."""
-    names = ("sched_getcpu", "gettid", "sched_getaffinity", "sched_setaffinity")
-    return os.name == "posix" and all(hasattr(ctypes.CDLL(None), name) for name in names)
-
-
-def _at(name: str, start: str, offset: int) -> str:
-    return f"  %{name} = getelementptr i8, ptr {start}, i64 {offset}\n"
-
-
 _WORDS = (
-    _at("taken", "%pool", _TAKEN)
-    + _at("open", "%pool", _OPEN)
-    + _at("active", "%pool", _ACTIVE)
-    + _at("call_at", "%pool", _TASK)
-    + _at("kernel_at", "%pool", _TASK + 8)
-    + _at("count_at", "%pool", _TASK + 16)
-    + _at("pieces_at", "%pool", _TASK + 24)
-    + _at("addresses_at", "%pool", _TASK + 32)
-    + _at("shares_at", "%pool", _TASK + 40)
-    + _at("helpers_at", "%pool", HELPERS)
-    + _at("number_at", "%pool", HELPERS + 8)
-    + _at("seats", "%pool", _SEATS)
+    at("taken", "%pool", _TAKEN)
+    + at("open", "%pool", _OPEN)
+    + at("active", "%pool", _ACTIVE)
+    + at("call_at", "%pool", _TASK)
+    + at("kernel_at", "%pool", _TASK + 8)
+    + at("count_at", "%pool", _TASK + 16)
+    + at("pieces_at", "%pool", _TASK + 24)
+    + at("addresses_at", "%pool", _TASK + 32)
+    + at("shares_at", "%pool", _TASK + 40)
+    + at("helpers_at", "%pool", HELPERS)
+    + at("number_at", "%pool", HELPERS + 8)
+    + at("seats", "%pool", _SEATS)
 )
 
 _IR = f"""
@@ -155,7 +144,7 @@ share:
   %whose = add i64 %me, %k
   %t = urem i64 %whose, %shares
   %place = mul i64 %t, {_SEAT}
-  %next_place = add i64 %place, {_LINE}
+  %next_place = add i64 %place, {LINE}
   %next = getelementptr i8, ptr %seats, i64 %next_place
   %first_times = mul i64 %t, %pieces
   %first = udiv i64 %first_times, %shares
@@ -266,7 +255,7 @@ each_share:
   %t = phi i64 [ 0, %publish ], [ %t_next, %each_share ]
   %t_next = add i64 %t, 1
   %t_place = mul i64 %t, {_SEAT}
-  %next_place = add i64 %t_place, {_LINE}
+  %next_place = add i64 %t_place, {LINE}
   %next = getelementptr i8, ptr %seats, i64 %next_place
   store atomic i64 0, ptr %next monotonic, align 8
   %other_shares = icmp slt i64 %t_next, %shares
@@ -321,105 +310,3 @@ give_back:
   ret void
 }}
 """
-
-_ANYWHERE = """
-define internal i64 @processor() {
-  ret i64 0
-}
-define internal void @sit_down(ptr %seat) {
-  ret void
-}
-define internal void @is_here(ptr %seat) {
-  ret void
-}
-define internal void @send_away(ptr %seat, i64 %from, i1 %slept) {
-  ret void
-}
-"""
-"""Where threads run is the system's affair."""
-
-_PLACED = f"""
-declare i32 @sched_getcpu()
-declare i32 @gettid()
-declare i32 @sched_getaffinity(i32, i64, ptr)
-declare i32 @sched_setaffinity(i32, i64, ptr)
-declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-
-define internal i64 @processor() {{
-  %number = call i32 @sched_getcpu()
-  %one_more = add i32 %number, 1
-  %wide = zext i32 %one_more to i64
-  ret i64 %wide
-}}
-
-define internal void @sit_down(ptr %seat) {{
-start:
-{_at("thread_at", "%seat", 16)}{_at("all", "%seat", 2 * _LINE)}
-  %got = call i32 @sched_getaffinity(i32 0, i64 {_LINE}, ptr %all)
-  %known = icmp eq i32 %got, 0
-  br i1 %known, label %tell, label %done
-tell:
-  %thread = call i32 @gettid()
-  %wide = zext i32 %thread to i64
-  store atomic i64 %wide, ptr %thread_at seq_cst, align 8
-  br label %done
-done:
-  ret void
-}}
-
-; says where the thread is; one that was sent away may go where it likes from then on
-define internal void @is_here(ptr %seat) {{
-start:
-{_at("seen_at", "%seat", 24)}{_at("sent_at", "%seat", 32)}{_at("all", "%seat", 2 * _LINE)}
-  %here = call i64 @processor()
-  store atomic i64 %here, ptr %seen_at monotonic, align 8
-  %sent = load atomic i64, ptr %sent_at monotonic, align 8
-  %free = icmp eq i64 %sent, 0
-  br i1 %free, label %done, label %let_go
-let_go:
-  store atomic i64 0, ptr %sent_at monotonic, align 8
-  %set = call i32 @sched_setaffinity(i32 0, i64 {_LINE}, ptr %all)
-  br label %done
-done:
-  ret void
-}}
-
-; takes a thread that was last seen on the caller's processor, or would perhaps be woken there, to another: it would wait until the caller has done all the work
-define internal void @send_away(ptr %seat, i64 %from, i1 %slept) {{
-start:
-{_at("seen_at", "%seat", 24)}{_at("thread_at", "%seat", 16)}{_at("sent_at", "%seat", 32)}
-{_at("all", "%seat", 2 * _LINE)}{_at("others", "%seat", 3 * _LINE)}
-  %seen = load atomic i64, ptr %seen_at monotonic, align 8
-  %same = icmp eq i64 %seen, %from
-  %near = or i1 %same, %slept
-  br i1 %near, label %known, label %done
-known:
-  %thread = load atomic i64, ptr %thread_at seq_cst, align 8
-  %is_known = icmp ne i64 %thread, 0
-  %in_set = icmp ule i64 %from, {8 * _LINE}
-  %can = and i1 %is_known, %in_set
-  br i1 %can, label %send, label %done
-send:
-  call void @llvm.memcpy.p0.p0.i64(ptr %others, ptr %all, i64 {_LINE}, i1 false)
-  %number = sub i64 %from, 1
-  %word = lshr i64 %number, 6
-  %bit = and i64 %number, 63
-  %word_at = getelementptr i64, ptr %others, i64 %word
-  %before = load i64, ptr %word_at
-  %one = shl i64 1, %bit
-  %without = xor i64 %one, -1
-  %after = and i64 %before, %without
-  store i64 %after, ptr %word_at
-  %low = trunc i64 %thread to i32
-  %set = call i32 @sched_setaffinity(i32 %low, i64 {_LINE}, ptr %others)
-  %went = icmp eq i32 %set, 0
-  br i1 %went, label %mark, label %done
-mark:
-  store atomic i64 1, ptr %sent_at monotonic, align 8
-  br label %done
-done:
-  ret void
-}}
-"""
-"""On a machine with few processors, and more so on a virtual one, a thread may be woken on the caller's own while another is idle, for
-milliseconds."""
